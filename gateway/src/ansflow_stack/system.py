@@ -1,0 +1,213 @@
+"""Starts and stops the whole system, and says how it is."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from rich.console import Console
+
+from ansflow_stack import ports, prometheus, readiness
+from ansflow_stack.build.binaries import catalogue
+from ansflow_stack.build.builder import ensure
+from ansflow_stack.build.checkout import Checkout
+from ansflow_stack.errors import AlreadyRunningError, NotRunningError, StartError
+from ansflow_stack.logs import LogFollower, last_lines
+from ansflow_stack.processes import Process, Selection, declare
+from ansflow_stack.rundir import RunDirectory
+from ansflow_stack.supervision import ProcessState, Supervisor
+
+_POLL_SECONDS = 0.1
+_FOLLOW_SECONDS = 0.2
+_PREPARE_SECONDS = 120
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class ProcessReport:
+    """How a process is."""
+
+    process: Process
+    state: ProcessState
+    ready: bool
+    reason: str
+
+
+class System:
+    """The whole system of a checkout.
+
+    Args:
+        checkout: where the configuration is.
+        run: where the running system keeps its data.
+        console: where progress goes.
+    """
+
+    def __init__(self, checkout: Checkout, run: RunDirectory, console: Console) -> None:
+        self._checkout = checkout
+        self._run = run
+        self._console = console
+        self._supervisor = Supervisor(run)
+
+    def processes(self, selection: Selection) -> list[Process]:
+        """Return what runs, building the binaries that are missing.
+
+        Raises:
+            BuildError: a binary could not be built.
+            StackError: a port's variable holds no port number.
+        """
+        known = catalogue(self._checkout.manifest)
+        collector, prom = (ensure(known[name], self._checkout.cache) for name in ("collector", "prometheus"))
+        return declare(self._checkout, self._run, collector, prom, selection)
+
+    def start(self, processes: Sequence[Process], timeout: float) -> None:
+        """Start everything, wave by wave, and return once all are ready. On an error nothing is left running.
+
+        Args:
+            processes: what to start.
+            timeout: seconds that one wave may take to become ready.
+
+        Raises:
+            AlreadyRunningError: this run directory's system is up.
+            PortTakenError: somebody holds a port that is needed.
+            StartError: a process ended or did not become ready.
+        """
+        if self._supervisor.pid is not None:
+            raise AlreadyRunningError(
+                f"the system of {self._run.path} is up already: `ansflow status` says how it is, "
+                "`ansflow down` stops it"
+            )
+        ports.require_free(ports.resolve(port for process in processes for port in process.listens))
+        self._run.create()
+        prometheus.write_configuration(self._checkout, self._run)
+        self._supervisor.launch(processes)
+        try:
+            for wave in sorted({process.wave for process in processes}):
+                self._start_wave([process for process in processes if process.wave == wave], timeout)
+        except BaseException:
+            self._supervisor.shut_down()
+            raise
+
+    def follow(self, processes: Sequence[Process]) -> None:
+        """Print the logs until supervisord ends; it is the caller who stops it, by an exception.
+
+        Raises:
+            NotRunningError: supervisord ended.
+        """
+        follower = LogFollower(
+            [(process.name, self._run.log(process.name)) for process in processes], self._console
+        )
+        while self._supervisor.pid is not None:
+            if not follower.print_new():
+                time.sleep(_FOLLOW_SECONDS)
+        raise NotRunningError("the system was stopped from elsewhere")
+
+    def stop(self) -> None:
+        """Stop everything in order: traffic, services, gateway, then what they report to.
+
+        Raises:
+            NotRunningError: nothing runs.
+        """
+        self._supervisor.shut_down()
+
+    def report(self, processes: Sequence[Process]) -> list[ProcessReport]:
+        """Return how each process is; processes that this run leaves out are left out.
+
+        Raises:
+            NotRunningError: nothing runs.
+        """
+        if self._supervisor.pid is None:
+            raise NotRunningError(f"nothing runs in {self._run.path}; start it with `ansflow up`")
+        states = {state.name: state for state in self._supervisor.states()}
+        return [
+            self._report(process, states[process.name]) for process in processes if process.name in states
+        ]
+
+    def _start_wave(self, wave: Sequence[Process], timeout: float) -> None:
+        for process in wave:
+            self._prepare(process)
+            self._supervisor.start(process.name)
+        begun = time.monotonic()
+        waiting = list(wave)
+        with self._console.status("") as status:
+            while waiting:
+                status.update(f"waiting for {', '.join(process.name for process in waiting)}")
+                states = {state.name: state for state in self._supervisor.states()}
+                reports = [self._report(process, states[process.name]) for process in waiting]
+                elapsed = time.monotonic() - begun
+                for report in reports:
+                    if report.state.ended:
+                        raise StartError(self._obituary(report.process, f"ended ({report.state.state})"))
+                    if report.ready:
+                        waiting.remove(report.process)
+                        self._console.print(
+                            f"[green]✓[/] {report.process.name:<10} ready after {elapsed:.1f} s"
+                        )
+                    elif elapsed > timeout:
+                        why = f"was not ready after {timeout:.0f} s: {report.reason}"
+                        raise StartError(self._obituary(report.process, why))
+                time.sleep(_POLL_SECONDS)
+
+    def _prepare(self, process: Process) -> None:
+        if not process.prepare:
+            return
+        log = self._run.log(f"{process.name}-prepare")
+        with log.open("w") as output:
+            done = subprocess.run(
+                process.prepare,
+                env={**os.environ, **process.env},
+                cwd=self._run.path,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                timeout=_PREPARE_SECONDS,
+                check=False,
+            )
+        if done.returncode != 0:
+            command = " ".join(process.prepare[1:])
+            raise StartError(
+                f"{process.name}: `{command}` ended with {done.returncode}:\n{last_lines(log, _LOG_LINES)}"
+            )
+
+    def _report(self, process: Process, state: ProcessState) -> ProcessReport:
+        if not state.running:
+            return ProcessReport(process, state, False, state.state.lower())
+        if process.ready_url is None:
+            # Without a URL, having outlived supervisord's start time is what can be seen.
+            return ProcessReport(process, state, state.state == "RUNNING", "runs")
+        answer = readiness.probe(process.ready_url)
+        return ProcessReport(process, state, answer.ready, answer.reason)
+
+    def _obituary(self, process: Process, what: str) -> str:
+        log = self._run.log(process.name)
+        return f"{process.name} {what}\nlast lines of {log}:\n{last_lines(log, _LOG_LINES)}"
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the body as Ctrl-C does, by KeyboardInterrupt."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Let the body finish: a second Ctrl-C must not leave processes behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
