@@ -1,0 +1,1 @@
+"""A third party's service: an artifact registry with a notification API."""

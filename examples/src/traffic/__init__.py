@@ -1,0 +1,1 @@
+"""Realistic traffic for the two services of the CI/CD platform."""
