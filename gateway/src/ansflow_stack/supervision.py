@@ -156,13 +156,13 @@ _IGNORED_HOST = "supervisor"
 
 def _write_config(run: RunDirectory, processes: Iterable[Process]) -> None:
     config = configparser.RawConfigParser()
-    config["unix_http_server"] = {"file": _escape(run.supervisor_socket), "chmod": "0700"}
+    config["unix_http_server"] = {"file": _place(run, run.supervisor_socket), "chmod": "0700"}
     config["supervisord"] = {
-        "logfile": _escape(run.log("supervisord")),
+        "logfile": _place(run, run.log("supervisord")),
         "logfile_maxbytes": "1MB",
         "logfile_backups": "1",
-        "pidfile": _escape(run.supervisor_pid),
-        "childlogdir": _escape(run.logs),
+        "pidfile": _place(run, run.supervisor_pid),
+        "childlogdir": _place(run, run.logs),
         "nocleanup": "true",
     }
     if os.geteuid() == 0:
@@ -178,10 +178,11 @@ def _write_config(run: RunDirectory, processes: Iterable[Process]) -> None:
 
 
 def _program(run: RunDirectory, process: Process) -> dict[str, str]:
+    # By `env`, as supervisord's own `environment` key can't hold every value.
+    words = ("env", *(f"{name}={value}" for name, value in process.env.items()), *process.command)
     return {
-        "command": " ".join(_quote(word) for word in process.command),
-        "directory": _escape(run.path),
-        "environment": ",".join(f"{name}={_quote(value)}" for name, value in process.env.items()),
+        "command": " ".join(_quote(word) for word in words),
+        "directory": _place(run, run.path),
         "priority": str(process.wave),
         "autostart": "false",
         "autorestart": "true",
@@ -192,16 +193,21 @@ def _program(run: RunDirectory, process: Process) -> dict[str, str]:
         # A process that had to be killed leaves no children behind.
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": _escape(run.log(process.name)),
+        "stdout_logfile": _place(run, run.log(process.name)),
         "stdout_logfile_maxbytes": "10MB",
         "stdout_logfile_backups": "1",
     }
 
 
-def _escape(value: object) -> str:
-    return str(value).replace("%", "%%")
+def _place(run: RunDirectory, path: Path) -> str:
+    """Write a path so that any name of the run directory survives: supervisord puts it in after parsing."""
+    if not path.is_relative_to(run.path):
+        return str(path)
+    return str(Path("%(here)s") / path.relative_to(run.path))
 
 
-def _quote(value: str) -> str:
-    """Quote for supervisord's shlex-like reading of commands and environments."""
-    return '"' + _escape(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _quote(word: str) -> str:
+    """Quote a word for supervisord, which expands ``%``, cuts at ``;`` and ``#``, and splits as a shell."""
+    escaped = word.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    # A comment needs white space before its mark, also inside quotes; a backslash outside of them is none.
+    return '"' + escaped.replace(";", '"\\;"').replace("#", '"\\#"') + '"'

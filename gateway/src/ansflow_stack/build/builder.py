@@ -26,7 +26,7 @@ _LDFLAGS = "-s -w"
 def ensure(binary: Binary, cache: Path, progress: Progress | None = None, *, rebuild: bool = False) -> Path:
     """Return the path of a ready binary, building it if the cache does not hold this very one.
 
-    The path is a link in the cache's ``bin``, also to a binary that PATH had, so that there is one place to look.
+    The path is a link in the cache's ``bin``, also to a binary that PATH had: there is one place to look.
     Safe to call from several processes at once: one builds, the others wait for it.
 
     Args:
