@@ -98,25 +98,31 @@ def lint(config: Config, provided: Collection[str] = ()) -> list[Finding]:
 def _extension_references(config: Config) -> Iterator[Finding]:
     defined = submap(config, "extensions")
     enabled = _enabled_extensions(config)
-    for where, key, value in walk(config):
-        what = next((what for pattern, what in _REFERENCES if pattern.search(where)), None)
-        if what is None or not isinstance(value, str):
-            continue
-        if value not in defined:
-            yield Finding(f"undefined-{key}", where, f"{what} {value!r} is not defined in extensions")
-        elif value not in enabled:
-            yield Finding(
-                f"disabled-{key}", where, f"{what} {value!r} is defined, but not in service.extensions"
-            )
+    for where, what, name in _references(config):
+        rule = where.rpartition(".")[2]
+        if name not in defined:
+            yield Finding(f"undefined-{rule}", where, f"{what} {name!r} is not defined in extensions")
+        elif name not in enabled:
+            message = f"{what} {name!r} is defined, but not in service.extensions"
+            yield Finding(f"disabled-{rule}", where, message)
 
 
 def _idle_extensions(config: Config) -> Iterator[Finding]:
-    enabled = _enabled_extensions(config)
+    # What a setting refers to is found there, with its consequence.
+    spoken_of = {*_enabled_extensions(config), *(name for _, _, name in _references(config))}
     for name in submap(config, "extensions"):
-        if name not in enabled:
+        if name not in spoken_of:
             yield Finding(
                 "idle-extension", f"extensions.{name}", "never runs: it is not in service.extensions"
             )
+
+
+def _references(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield (path, what for, extension) of each setting that names an extension."""
+    for where, _, value in walk(config):
+        for pattern, what in _REFERENCES:
+            if isinstance(value, str) and pattern.search(where):
+                yield where, what, value
 
 
 def _memory_limiters(config: Config) -> Iterator[Finding]:
