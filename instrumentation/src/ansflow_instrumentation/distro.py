@@ -1,0 +1,107 @@
+"""The distro: what `opentelemetry-instrument` does for a service, without a line of it changed."""
+
+import logging
+import os
+from collections.abc import Mapping, MutableMapping
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from opentelemetry.instrumentation.distro import (  # type: ignore[attr-defined] # the module is untyped
+    BaseDistro,
+)
+
+from ansflow_instrumentation import instrumentors
+from ansflow_instrumentation.log_export import QUIET_LOGGERS_VARIABLE
+from ansflow_instrumentation.ownership import keep_export_single, record_each_request_once
+from ansflow_instrumentation.shutdown_flush import flush_on_uvicorn_shutdown
+from ansflow_instrumentation.survive import survive
+from ansflow_instrumentation.worker_identity import claim_instance_id, register_detector
+
+__all__ = ["DEFAULTS", "OPERATIONAL_PATHS", "AnsFlowDistro", "apply_defaults", "exclude_operational_paths"]
+
+_logger = logging.getLogger(__name__)
+
+DEFAULTS: Mapping[str, str] = {
+    # Another distro's configurator, should one be installed beside, must not take our place.
+    "OTEL_PYTHON_CONFIGURATOR": "ansflow",
+    # The stable names only; "http/dup" or "database/dup" would send the old ones as well.
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_METRICS_EXPORTER": "otlp",
+    "OTEL_LOGS_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_METRICS_EXEMPLAR_FILTER": "trace_based",
+    # Shorter than Prometheus' usual 15 s between scrapes, so that each scrape sees new points, and little is
+    # lost with a killed process, for one small request a process. (SDK: 60 s; its 5 s and 1 s for spans and
+    # logs are left as they are.)
+    "OTEL_METRIC_EXPORT_INTERVAL": "10000",
+    # Two seconds of a busy worker's spans and logs instead of half a one: full queues drop. (SDK: 2048.)
+    "OTEL_BSP_MAX_QUEUE_SIZE": "8192",
+    "OTEL_BLRP_MAX_QUEUE_SIZE": "8192",
+    # click makes uvicorn's command line the parent of every request: one endless trace, no SERVER span.
+    # The host's metrics are the gateway's, once a host and not once a worker.
+    instrumentors.DISABLED_VARIABLE: "click,system_metrics",
+    # SQL echo, and a driver's debug output, are records per query.
+    QUIET_LOGGERS_VARIABLE: "sqlalchemy,django.db.backends,aiosqlite,asyncpg,psycopg",
+}
+"""Environment variables that are set where the user has not."""
+
+OPERATIONAL_PATHS = (
+    r"^[^:]+://[^/]*/(?:health(?:/(?:live|ready|startup))?|healthz|livez|readyz|metrics)/?\??$"
+)
+"""Matches the URL of a health or metrics path by whole segments: /health/live, not /healthcare."""
+
+
+class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
+    """Completes the environment and loads the instrumentations; whatever fails, the application starts."""
+
+    def _configure(self, **kwargs: Any) -> None:
+        env = os.environ
+        with survive("Configuring the distro"):
+            apply_defaults(env)
+            exclude_operational_paths(env)
+            keep_export_single(env)
+            claim_instance_id(env, os.getpid())
+            register_detector(env)
+            record_each_request_once()
+            flush_on_uvicorn_shutdown()
+
+    def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
+        """Load one instrumentation, unless it is disabled; a failing one is one warning that names it.
+
+        Args:
+            entry_point: From the group `opentelemetry_instrumentor`.
+            **kwargs: For the instrumentor's `instrument`.
+
+        Raises:
+            ModuleNotFoundError: If the library to instrument is not installed, which the caller passes over.
+        """
+        if instrumentors.is_disabled(entry_point.name, os.environ):
+            _logger.debug("%s is off by %s", entry_point.name, instrumentors.DISABLED_VARIABLE)
+            return
+        with survive(instrumentors.loading(entry_point.name), passing=(ModuleNotFoundError,)):
+            instrumentors.load(entry_point, kwargs)
+
+
+def apply_defaults(env: MutableMapping[str, str]) -> None:
+    """Set each default that the user has not set.
+
+    Args:
+        env: The process's environment, changed in place.
+    """
+    for variable, value in DEFAULTS.items():
+        env.setdefault(variable, value)
+
+
+def exclude_operational_paths(env: MutableMapping[str, str]) -> None:
+    """Leave health and metrics paths out of request telemetry, unless the user has a list of excluded URLs.
+
+    A variable for one framework hides the one for all, so none is set where the user set the latter.
+
+    Args:
+        env: The process's environment, changed in place.
+    """
+    if "OTEL_PYTHON_EXCLUDED_URLS" in env:
+        return
+    for framework in ("FASTAPI", "DJANGO"):
+        env.setdefault(f"OTEL_PYTHON_{framework}_EXCLUDED_URLS", OPERATIONAL_PATHS)

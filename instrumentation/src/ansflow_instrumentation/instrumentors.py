@@ -1,0 +1,101 @@
+"""How each instrumentation is loaded: as it is, or by a loader of its own.
+
+To replace an instrumentation, give its entry point's name another loader in `LOADERS`.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from ansflow_instrumentation.log_export import choose_exported_records
+from ansflow_instrumentation.ownership import instrument_every_import_path
+from ansflow_instrumentation.survive import survive
+
+__all__ = ["DISABLED_VARIABLE", "is_disabled", "load", "loading"]
+
+DISABLED_VARIABLE = "ANSFLOW_DISABLED_INSTRUMENTATIONS"
+"""Comma-separated entry-point names, or `*`; the same form as OTEL_PYTHON_DISABLED_INSTRUMENTATIONS."""
+
+Loader = Callable[[EntryPoint, dict[str, Any]], None]
+
+
+def load(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    """Load an instrumentation by its loader.
+
+    Args:
+        entry_point: From the group `opentelemetry_instrumentor`.
+        options: For the instrumentor's `instrument`.
+    """
+    LOADERS.get(entry_point.name, _load_as_is)(entry_point, options)
+
+
+def loading(name: str) -> str:
+    """Say what is being done, for the warning that names a failed instrumentation.
+
+    Args:
+        name: Name of the entry point.
+
+    Returns:
+        The beginning of a sentence.
+    """
+    return f"Loading the {name!r} instrumentation"
+
+
+def is_disabled(name: str, env: Mapping[str, str]) -> bool:
+    """Tell whether an instrumentation is off by the distro's own list.
+
+    Args:
+        name: Name of the entry point.
+        env: The process's environment.
+
+    Returns:
+        Whether the list holds the name, or `*`.
+    """
+    disabled = {item.strip() for item in env.get(DISABLED_VARIABLE, "").split(",")}
+    return name in disabled or "*" in disabled
+
+
+def _load_as_is(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    entry_point.load()().instrument(**options)
+
+
+def _load_fastapi(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    # contrib adds a span for each message received or sent, and has no variable to turn them off.
+    entry_point.load()().instrument(exclude_spans=["receive", "send"], **options)
+    instrument_every_import_path()
+
+
+def _load_django(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    """Instrument Django right after the application's `django.setup()`.
+
+    Earlier would be wrong: contrib reads the settings, and where DJANGO_SETTINGS_MODULE is not set yet
+    (`startproject` has `wsgi.py` set it) or is misspelt, it configures *empty* settings, with which the
+    application cannot run. The middleware is read after `setup()`, when the handler is made.
+    """
+    import django  # imported only where the application has Django
+
+    setup = django.setup
+
+    @functools.wraps(setup)
+    def setup_then_instrument(*args: Any, **kwargs: Any) -> None:
+        setup(*args, **kwargs)
+        django.setup = setup  # a second setup() finds Django instrumented
+        with survive(loading(entry_point.name)):
+            _load_as_is(entry_point, options)
+
+    django.setup = setup_then_instrument
+
+
+def _load_logging(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    _load_as_is(entry_point, options)
+    choose_exported_records(os.environ)
+
+
+LOADERS: Mapping[str, Loader] = {
+    "django": _load_django,
+    "fastapi": _load_fastapi,
+    "logging": _load_logging,
+}
+"""Loaders by entry-point name; every other instrumentation is loaded as it is."""
