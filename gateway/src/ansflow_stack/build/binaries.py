@@ -12,6 +12,9 @@ _PROMETHEUS = "github.com/prometheus/prometheus"
 _PROMETHEUS_VERSION = "v0.316.0"
 """Prometheus' Go module numbers release 3.x as v0.3xx."""
 
+_PROMETHEUS_TAGS = "remove_all_sd,enable_dns_sd"
+"""Discovery in clouds would triple the build; files, which are always in, and DNS are what the stack uses."""
+
 _ALERTMANAGER = "github.com/prometheus/alertmanager"
 _ALERTMANAGER_VERSION = "v0.31.1"
 """Not newer: from v0.32 on the module lacks the UI's assets, and the server does not build from it."""
@@ -81,14 +84,14 @@ def catalogue(manifest: Path) -> dict[str, Binary]:
             name="prometheus",
             package=f"{_PROMETHEUS}/cmd/prometheus",
             version=_PROMETHEUS_VERSION,
-            # Cloud service discovery would triple the build; file and DNS discovery are what the stack uses.
-            tags="remove_all_sd,enable_dns_sd",
+            tags=_PROMETHEUS_TAGS,
             fitting=re.compile(r"prometheus, version 3\."),
         ),
         "promtool": GoBinary(
             name="promtool",
             package=f"{_PROMETHEUS}/cmd/promtool",
             version=_PROMETHEUS_VERSION,
+            tags=_PROMETHEUS_TAGS,
             fitting=re.compile(r"promtool, version 3\."),
         ),
         "amtool": GoBinary(
