@@ -1,0 +1,1 @@
+"""The instruments, and what is recorded with them; OpenTelemetry's API only."""

@@ -1,0 +1,271 @@
+"""Every instrument of the gateway, declared before anything records it.
+
+Names follow the semantic conventions where they have one:
+https://opentelemetry.io/docs/specs/semconv/system/system-metrics/ and
+https://opentelemetry.io/docs/specs/semconv/cicd/cicd-metrics/.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Kind(StrEnum):
+    """Kinds of instrument in use, by their names in the OpenTelemetry API."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    OBSERVABLE_COUNTER = "observable counter"
+    OBSERVABLE_GAUGE = "observable gauge"
+    OBSERVABLE_UPDOWNCOUNTER = "observable updowncounter"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One instrument.
+
+    Args:
+        name: Its name, dotted, without unit or `_total`.
+        kind: Its kind.
+        unit: UCUM unit; empty where an exporter must not add one to the published name.
+        description: What it measures.
+        attributes: All attributes that its measurements may have.
+        bounds: Bucket boundaries of a histogram, in its unit.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    attributes: frozenset[str] = frozenset()
+    bounds: tuple[float, ...] = ()
+
+
+CPU_MODE: Final = "cpu.mode"
+MEMORY_STATE: Final = "system.memory.state"
+FILESYSTEM_STATE: Final = "system.filesystem.state"
+MOUNTPOINT: Final = "system.filesystem.mountpoint"
+FILESYSTEM_TYPE: Final = "system.filesystem.type"
+DEVICE: Final = "system.device"
+DISK_DIRECTION: Final = "disk.io.direction"
+INTERFACE: Final = "network.interface.name"
+NETWORK_DIRECTION: Final = "network.io.direction"
+PIPELINE: Final = "cicd.pipeline.name"
+RUN_STATE: Final = "cicd.pipeline.run.state"
+RESULT: Final = "cicd.pipeline.result"
+ERROR_TYPE: Final = "error.type"
+PROJECT: Final = "ansflow.project.name"
+PIPELINE_TYPE: Final = "ansflow.pipeline.type"
+ACTION: Final = "action"
+USER_TYPE: Final = "user_type"
+SERVICE: Final = "service"
+CHECK: Final = "check"
+EVENT_TYPE: Final = "event_type"
+REASON: Final = "reason"
+
+RUN_BOUNDS: Final = (
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    1200.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    14400.0,
+    28800.0,
+)
+"""Seconds to hours: a lint step takes seconds, a release build an hour, a nightly one eight."""
+
+PROBE_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""A millisecond on the same host to a deadline of some seconds."""
+
+_FILESYSTEM: Final = frozenset({DEVICE, MOUNTPOINT, FILESYSTEM_TYPE, FILESYSTEM_STATE})
+_DISK: Final = frozenset({DEVICE, DISK_DIRECTION})
+_NETWORK: Final = frozenset({INTERFACE, NETWORK_DIRECTION})
+
+CPU_TIME: Final = Declaration(
+    "system.cpu.time",
+    Kind.OBSERVABLE_COUNTER,
+    "s",
+    "Time that the logical CPUs spent in each mode, summed over them",
+    frozenset({CPU_MODE}),
+)
+CPU_UTILIZATION: Final = Declaration(
+    "system.cpu.utilization",
+    Kind.OBSERVABLE_GAUGE,
+    "1",
+    "Share of the CPUs' time spent in each mode since the sample before; the modes sum to 1",
+    frozenset({CPU_MODE}),
+)
+CPU_LOGICAL_COUNT: Final = Declaration(
+    "system.cpu.logical.count", Kind.OBSERVABLE_UPDOWNCOUNTER, "{cpu}", "Number of logical CPUs"
+)
+MEMORY_USAGE: Final = Declaration(
+    "system.memory.usage",
+    Kind.OBSERVABLE_UPDOWNCOUNTER,
+    "By",
+    "Physical memory in each state: used (total - available), free, cached (what the kernel would give up)",
+    frozenset({MEMORY_STATE}),
+)
+MEMORY_LIMIT: Final = Declaration(
+    "system.memory.limit", Kind.OBSERVABLE_UPDOWNCOUNTER, "By", "Physical memory in all"
+)
+MEMORY_UTILIZATION: Final = Declaration(
+    "system.memory.utilization",
+    Kind.OBSERVABLE_GAUGE,
+    "1",
+    "Share of physical memory in each state; the states sum to 1",
+    frozenset({MEMORY_STATE}),
+)
+FILESYSTEM_USAGE: Final = Declaration(
+    "system.filesystem.usage",
+    Kind.OBSERVABLE_UPDOWNCOUNTER,
+    "By",
+    "Space of each real filesystem in each state: used, free (for anybody), reserved (for root)",
+    _FILESYSTEM,
+)
+FILESYSTEM_UTILIZATION: Final = Declaration(
+    "system.filesystem.utilization",
+    Kind.OBSERVABLE_GAUGE,
+    "1",
+    "Share of the space open to unprivileged users that is used: 1 is when their writes fail, as df has it",
+    _FILESYSTEM,
+)
+DISK_IO: Final = Declaration(
+    "system.disk.io",
+    Kind.OBSERVABLE_COUNTER,
+    "By",
+    "Bytes read from and written to whole block devices",
+    _DISK,
+)
+DISK_OPERATIONS: Final = Declaration(
+    "system.disk.operations", Kind.OBSERVABLE_COUNTER, "{operation}", "Reads and writes completed", _DISK
+)
+DISK_IO_TIME: Final = Declaration(
+    "system.disk.io_time",
+    Kind.OBSERVABLE_COUNTER,
+    "s",
+    "Time that the device had I/O in flight",
+    frozenset({DEVICE}),
+)
+NETWORK_IO: Final = Declaration(
+    "system.network.io", Kind.OBSERVABLE_COUNTER, "By", "Bytes received and sent, loopback left out", _NETWORK
+)
+NETWORK_ERRORS: Final = Declaration(
+    "system.network.errors",
+    Kind.OBSERVABLE_COUNTER,
+    "{error}",
+    "Errors while receiving and sending",
+    _NETWORK,
+)
+NETWORK_DROPPED: Final = Declaration(
+    "system.network.packet.dropped",
+    Kind.OBSERVABLE_COUNTER,
+    "{packet}",
+    "Packets dropped while receiving and sending",
+    _NETWORK,
+)
+RUN_DURATION: Final = Declaration(
+    "cicd.pipeline.run.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Time that finished pipeline runs executed",
+    frozenset({PIPELINE, RUN_STATE, RESULT, ERROR_TYPE, PROJECT, PIPELINE_TYPE}),
+    RUN_BOUNDS,
+)
+RUN_ERRORS: Final = Declaration(
+    "cicd.pipeline.run.errors",
+    Kind.COUNTER,
+    "{error}",
+    "Pipeline runs that failed, by the class of the failure",
+    frozenset({PIPELINE, ERROR_TYPE}),
+)
+USER_ACTIVITY: Final = Declaration(
+    "ansflow.user.activity",
+    Kind.COUNTER,
+    "{action}",
+    "What users did on the platform",
+    frozenset({ACTION, USER_TYPE}),
+)
+ACTIVE_PROJECTS: Final = Declaration(
+    "ansflow.active_projects",
+    Kind.OBSERVABLE_GAUGE,
+    "{project}",
+    "Projects with a finished pipeline run within the window",
+)
+HEALTH_STATUS: Final = Declaration(
+    "ansflow.health_check.status",
+    Kind.OBSERVABLE_GAUGE,
+    "",  # with "1" the Prometheus name would end in _ratio
+    "Whether a service's check passes (1) or not (0); the check `overall` is the service as a whole",
+    frozenset({SERVICE, CHECK}),
+)
+HEALTH_DURATION: Final = Declaration(
+    "ansflow.health_check.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Time that a probe of a service's health took, failed ones included",
+    frozenset({SERVICE}),
+    PROBE_BOUNDS,
+)
+EVENTS_ACCEPTED: Final = Declaration(
+    "ansflow.gateway.events.accepted",
+    Kind.COUNTER,
+    "{event}",
+    "Events taken in for the first time",
+    frozenset({EVENT_TYPE}),
+)
+EVENTS_DUPLICATE: Final = Declaration(
+    "ansflow.gateway.events.duplicate",
+    Kind.COUNTER,
+    "{event}",
+    "Events that were known already, and changed nothing",
+    frozenset({EVENT_TYPE}),
+)
+EVENTS_REJECTED: Final = Declaration(
+    "ansflow.gateway.events.rejected",
+    Kind.COUNTER,
+    "{event}",
+    "Events, and requests without a readable event, that were refused",
+    frozenset({REASON}),
+)
+
+CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
+    {
+        declaration.name: declaration
+        for declaration in (
+            CPU_TIME,
+            CPU_UTILIZATION,
+            CPU_LOGICAL_COUNT,
+            MEMORY_USAGE,
+            MEMORY_LIMIT,
+            MEMORY_UTILIZATION,
+            FILESYSTEM_USAGE,
+            FILESYSTEM_UTILIZATION,
+            DISK_IO,
+            DISK_OPERATIONS,
+            DISK_IO_TIME,
+            NETWORK_IO,
+            NETWORK_ERRORS,
+            NETWORK_DROPPED,
+            RUN_DURATION,
+            RUN_ERRORS,
+            USER_ACTIVITY,
+            ACTIVE_PROJECTS,
+            HEALTH_STATUS,
+            HEALTH_DURATION,
+            EVENTS_ACCEPTED,
+            EVENTS_DUPLICATE,
+            EVENTS_REJECTED,
+        )
+    }
+)
+"""All declarations by name."""
