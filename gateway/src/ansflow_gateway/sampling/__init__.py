@@ -1,0 +1,1 @@
+"""Reading the host by psutil, in one thread of its own."""
