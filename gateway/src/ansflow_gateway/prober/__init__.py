@@ -1,0 +1,1 @@
+"""Asking services for their health."""
