@@ -1,0 +1,1 @@
+"""What all HTTP endpoints share, and those that only show."""

@@ -1,0 +1,24 @@
+"""`GET /`: what is here."""
+
+from typing import Final
+
+from aiohttp import web
+
+VERSION: Final = web.AppKey("version", str)
+"""The gateway's version."""
+
+ENDPOINTS: Final = {
+    "POST /v1/events": "take CloudEvents 1.0 in, as application/cloudevents+json or a batch of them",
+    "GET /metrics": "metrics as Prometheus text or OpenMetrics",
+    "GET /health/": "health with all checks, application/health+json",
+    "GET /health/live": "whether the process answers",
+    "GET /health/ready": "whether it can do its work",
+}
+"""What each endpoint is for."""
+
+
+async def get_index(request: web.Request) -> web.Response:
+    """Answer with a list of the endpoints."""
+    return web.json_response(
+        {"service": "ansflow-gateway", "version": request.app[VERSION], "endpoints": ENDPOINTS}
+    )

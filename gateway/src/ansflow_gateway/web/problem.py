@@ -1,0 +1,118 @@
+"""Errors as `application/problem+json`.
+
+Source: https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ansflow_gateway.domain.rejection import Reason, Rejection
+
+_LOG: Final = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+STATUS: Final[Mapping[Reason, HTTPStatus]] = MappingProxyType(
+    {
+        Reason.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
+        Reason.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        Reason.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        Reason.TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
+        Reason.NOT_JSON: HTTPStatus.BAD_REQUEST,
+        Reason.TOO_DEEP: HTTPStatus.BAD_REQUEST,
+        Reason.NOT_FINITE: HTTPStatus.BAD_REQUEST,
+        Reason.UNKNOWN_EVENT_TYPE: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Reason.MISSING: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Reason.WRONG_TYPE: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Reason.INVALID_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Reason.OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Reason.TOO_LONG: HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+"""400 where the body isn't the format it claims to be, 422 where it is but says something that can't be."""
+
+_TITLES: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.UNAUTHORIZED: "A valid bearer token is needed",
+        Reason.UNSUPPORTED_MEDIA_TYPE: "The content type isn't supported",
+        Reason.BODY_TOO_LARGE: "The body is too large",
+        Reason.TIMEOUT: "The body took too long to arrive",
+        Reason.NOT_JSON: "The body isn't JSON",
+        Reason.TOO_DEEP: "The nesting is too deep",
+        Reason.NOT_FINITE: "A number isn't finite",
+        Reason.UNKNOWN_EVENT_TYPE: "The event's type isn't known",
+        Reason.MISSING: "A member is missing",
+        Reason.WRONG_TYPE: "A member has the wrong type",
+        Reason.INVALID_VALUE: "A member has an invalid value",
+        Reason.OUT_OF_RANGE: "A number is out of range",
+        Reason.TOO_LONG: "A text is too long",
+    }
+)
+
+
+def members(rejection: Rejection) -> dict[str, object]:
+    """Make the members of a problem document.
+
+    Args:
+        rejection: Why something was refused.
+
+    Returns:
+        Members of RFC 9457, and `reason`, `field`, `expected`, `got` as extensions.
+    """
+    return {
+        "type": f"urn:ansflow:problem:{rejection.reason}",
+        "title": _TITLES[rejection.reason],
+        "status": STATUS[rejection.reason].value,
+        "detail": f"{rejection.field}: expected {rejection.expected}, got {rejection.got}",
+        "reason": rejection.reason.value,
+        "field": rejection.field,
+        "expected": rejection.expected,
+        "got": rejection.got,
+    }
+
+
+def response(rejection: Rejection, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with a problem document.
+
+    Args:
+        rejection: Why something was refused.
+        headers: Further headers.
+
+    Returns:
+        The response.
+    """
+    return _respond(members(rejection), STATUS[rejection.reason].value, headers)
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn aiohttp's own error pages, and errors nobody foresaw, into problem documents."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return _respond(
+            {"type": "about:blank", "title": error.reason, "status": error.status}, error.status, allow
+        )
+    except Exception:  # noqa: BLE001 - the last resort: logged, and told to the client as a 500
+        _LOG.exception("a request failed", extra={"method": request.method, "path": request.path})
+        failed = HTTPStatus.INTERNAL_SERVER_ERROR
+        return _respond(
+            {"type": "about:blank", "title": failed.phrase, "status": failed.value}, failed.value, None
+        )
+
+
+def _respond(document: Mapping[str, object], status: int, headers: Mapping[str, str] | None) -> web.Response:
+    # Escapes beyond ASCII: what is echoed may hold lone surrogates, which have no UTF-8 form.
+    return web.Response(
+        body=json.dumps(document).encode(), status=status, content_type=CONTENT_TYPE, headers=headers
+    )
