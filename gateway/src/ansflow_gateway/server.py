@@ -1,0 +1,98 @@
+"""Running the gateway until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+from typing import Final
+
+from aiohttp import web
+
+from ansflow_gateway import __version__
+from ansflow_gateway.app import build_app
+from ansflow_gateway.config import OPTIONS, Settings
+from ansflow_gateway.errors import ListenError
+
+_LOG: Final = logging.getLogger(__name__)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_PORT: Final = next(option for option in OPTIONS if option.name == "port")
+_BACKLOG: Final = 1024
+
+
+async def serve(settings: Settings) -> None:
+    """Run the gateway until SIGTERM or SIGINT, then stop it gracefully.
+
+    The stop closes the listener, gives requests under way `drain_deadline` seconds, ends the background work
+    and pushes the metrics a last time within `flush_deadline` seconds. A second signal ends the process at
+    once.
+
+    Args:
+        settings: The effective settings.
+
+    Raises:
+        ListenError: The address can't be listened on.
+    """
+    # Bound before anything is started: a second gateway must not push metrics under the first one's identity.
+    listener = listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    runner = build_runner(settings, port)
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        _LOG.info("listening", extra={"url": f"http://{shown}:{port}", "version": __version__})
+        await stop.wait()
+        _LOG.info("stopping")
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+        await runner.cleanup()
+        listener.close()
+    _LOG.info("stopped")
+
+
+def build_runner(settings: Settings, port: int) -> web.AppRunner:
+    """Build the runner of an application on one port.
+
+    Args:
+        settings: The effective settings.
+        port: The port that is listened on.
+
+    Returns:
+        The runner, not yet set up.
+    """
+    return web.AppRunner(
+        build_app(settings, port=port),
+        access_log=None,  # requests are counted, not logged
+        auto_decompress=False,  # the bound on a body is one on what it inflates to
+        shutdown_timeout=settings.drain_deadline,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket.
+
+    Args:
+        host: Address or name.
+        port: Port; 0 takes a free one.
+
+    Returns:
+        The socket.
+
+    Raises:
+        ListenError: It can't be opened; the message names the way out.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ListenError(
+            f"can't listen on {host}:{port} ({error.strerror or error}); "
+            f"{_PORT.flag} or {_PORT.variable} sets another port"
+        ) from error
