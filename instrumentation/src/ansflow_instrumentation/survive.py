@@ -23,9 +23,10 @@ def survive(action: str, *, passing: tuple[type[BaseException], ...] = ()) -> It
     Raises:
         KeyboardInterrupt: If the block did, as any of `passing`.
     """
+    raised: tuple[type[BaseException], ...] = (KeyboardInterrupt, *passing)
     try:
         yield
-    except (KeyboardInterrupt, *passing):
+    except raised:
         raise
     except BaseException as error:
         _logger.warning("%s failed; the application runs on without it: %r", action, error, exc_info=True)

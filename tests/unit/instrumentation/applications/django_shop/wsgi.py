@@ -1,0 +1,9 @@
+"""As `startproject` writes it: the settings are named here, after Django has been imported."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_shop.settings")
+
+application = get_wsgi_application()

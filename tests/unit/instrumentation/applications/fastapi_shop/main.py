@@ -1,0 +1,63 @@
+"""Items, a mounted application, a WebSocket, operational paths, and neighbours whose names look alike."""
+
+import logging
+import os
+
+from fastapi import FastAPI, WebSocket
+from fastapi.applications import FastAPI as DirectlyImported
+
+logger = logging.getLogger("fastapi_shop")
+
+app = FastAPI()
+mounted = FastAPI()
+app.mount("/mounted", mounted)
+
+
+@app.get("/items/{item_id}")
+async def item(item_id: int) -> dict[str, int]:
+    """Answer, and warn of it."""
+    logger.warning("item %d was asked for", item_id)
+    logging.getLogger("sqlalchemy.engine.Engine").info("SELECT * FROM items")
+    return {"item": item_id}
+
+
+@app.get("/pid")
+async def pid() -> int:
+    """Answer with the worker's process id."""
+    return os.getpid()
+
+
+@app.get("/broken")
+async def broken() -> None:
+    """Fail as code fails."""
+    raise RuntimeError("a bug")
+
+
+@app.get("/health")
+@app.get("/health/live")
+@app.get("/metrics")
+@app.get("/healthcare")
+@app.get("/metrics-guide")
+@app.get("/clinic/health")
+async def plain() -> dict[str, str]:
+    """Answer."""
+    return {}
+
+
+@mounted.get("/things/{thing_id}")
+async def thing(thing_id: int) -> dict[str, int]:
+    """Answer from an application inside the application."""
+    return {"thing": thing_id}
+
+
+@app.websocket("/ws")
+async def echo(websocket: WebSocket) -> None:
+    """Return one message."""
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close()
+
+
+direct = DirectlyImported()
+direct.add_api_route("/items/{item_id}", item)
+direct.add_api_route("/health", plain)

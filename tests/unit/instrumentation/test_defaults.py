@@ -1,0 +1,120 @@
+"""What the distro sets, and that the user's own settings win."""
+
+import re
+
+import pytest
+from ansflow_instrumentation.distro import (
+    DEFAULTS,
+    OPERATIONAL_PATHS,
+    apply_defaults,
+    exclude_operational_paths,
+)
+from ansflow_instrumentation.instrumentors import is_disabled
+from ansflow_instrumentation.ownership import keep_export_single
+from ansflow_instrumentation.shutdown_flush import flush_timeout_s
+from ansflow_instrumentation.version import __version__
+from opentelemetry.util.http import parse_excluded_urls
+
+
+def test_defaults_fill_an_empty_environment() -> None:
+    """Each default is set where the user set nothing."""
+    env: dict[str, str] = {}
+    apply_defaults(env)
+    assert env == dict(DEFAULTS)
+
+
+@pytest.mark.parametrize("variable", sorted(DEFAULTS))
+def test_the_users_value_wins(variable: str) -> None:
+    """A value of the user's, even an empty one, is never replaced."""
+    for value in ("theirs", ""):
+        env = {variable: value}
+        apply_defaults(env)
+        assert env[variable] == value
+
+
+@pytest.mark.parametrize(
+    ("url", "excluded"),
+    [
+        ("http://127.0.0.1:8001/health", True),
+        ("http://127.0.0.1:8001/health/", True),
+        ("http://127.0.0.1:8001/health/live", True),
+        ("https://shop.example/health/ready/", True),
+        ("http://[::1]:8000/metrics", True),
+        ("http://shop.example/metrics/?", True),
+        ("http://shop.example/healthz", True),
+        ("http://shop.example/healthcare", False),
+        ("http://shop.example/health-insurance", False),
+        ("http://shop.example/health/records", False),
+        ("http://shop.example/clinic/health", False),
+        ("http://shop.example/metrics-guide", False),
+        ("http://health/", False),
+        ("http://shop.example/health/orders/1", False),
+        ("http://x/health/orders/1", False),
+    ],
+)
+def test_operational_paths_are_whole_segments(url: str, excluded: bool) -> None:
+    """Health and metrics paths are excluded; paths that only begin or end like one are counted."""
+    # contrib searches, with each list item as a regular expression
+    assert parse_excluded_urls(OPERATIONAL_PATHS).url_disabled(url) is excluded
+
+
+def test_the_pattern_survives_a_comma_separated_list() -> None:
+    """The pattern is one item of the list that contrib splits at commas."""
+    assert "," not in OPERATIONAL_PATHS
+    re.compile(OPERATIONAL_PATHS)
+
+
+def test_exclusions_are_set_for_both_frameworks() -> None:
+    """FastAPI's and Django's variables are set where the user excluded nothing."""
+    env: dict[str, str] = {}
+    exclude_operational_paths(env)
+    assert env == {
+        "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS": OPERATIONAL_PATHS,
+        "OTEL_PYTHON_DJANGO_EXCLUDED_URLS": OPERATIONAL_PATHS,
+    }
+
+
+def test_the_users_general_exclusions_are_not_hidden() -> None:
+    """With OTEL_PYTHON_EXCLUDED_URLS set, no framework's variable is: it would take precedence."""
+    env = {"OTEL_PYTHON_EXCLUDED_URLS": "admin"}
+    exclude_operational_paths(env)
+    assert env == {"OTEL_PYTHON_EXCLUDED_URLS": "admin"}
+
+
+def test_click_and_system_metrics_are_off_by_default() -> None:
+    """The distro's own list holds both, and nothing that a service needs."""
+    assert is_disabled("click", DEFAULTS)
+    assert is_disabled("system_metrics", DEFAULTS)
+    assert not is_disabled("fastapi", DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("listed", "disabled"),
+    [("", False), ("redis", False), ("redis, click", True), ("*", True), ("clicks", False)],
+)
+def test_the_users_list_replaces_the_distros(listed: str, disabled: bool) -> None:
+    """A user's list decides alone: an empty one turns `click` on again, `*` turns all off."""
+    assert is_disabled("click", {"ANSFLOW_DISABLED_INSTRUMENTATIONS": listed}) is disabled
+
+
+def test_fastapis_own_exporter_is_kept_off(caplog: pytest.LogCaptureFixture) -> None:
+    """FASTAPI_OTEL_AUTO_CONFIGURE=true, which would send everything twice, gives way with one warning."""
+    env = {"FASTAPI_OTEL_AUTO_CONFIGURE": "TRUE"}
+    keep_export_single(env)
+    assert env == {"FASTAPI_OTEL_AUTO_CONFIGURE": "false"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "FASTAPI_OTEL_AUTO_CONFIGURE='TRUE'" in caplog.text
+
+
+def test_the_flush_timeout_is_milliseconds(caplog: pytest.LogCaptureFixture) -> None:
+    """The variable is in milliseconds; what is no number is one warning that names it, and the default."""
+    assert flush_timeout_s({}) == 5.0
+    assert flush_timeout_s({"ANSFLOW_FLUSH_TIMEOUT": "250"}) == 0.25
+    assert flush_timeout_s({"ANSFLOW_FLUSH_TIMEOUT": "soon"}) == 5.0
+    assert "ANSFLOW_FLUSH_TIMEOUT='soon'" in caplog.text
+
+
+def test_the_version_is_the_installed_one() -> None:
+    """The distro reports the version of its distribution."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", __version__)
+    assert __version__ != "0.0.0"

@@ -1,0 +1,59 @@
+"""What the end finds in the buffers is sent: uvicorn in all its forms, and a Collector that is silent."""
+
+import signal
+import socket
+
+import pytest
+from support.instrumented_service import StartService
+from support.otlp_receiver import OtlpReceiver
+
+BUFFERED = {"OTEL_METRIC_EXPORT_INTERVAL": "600000", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
+"""Nothing would leave before the process does."""
+
+UVICORN = ("uvicorn", "fastapi_shop.main:app", "--port", "{port}")
+
+
+GUNICORN = (
+    *("gunicorn", "fastapi_shop.main:app", "--bind", "127.0.0.1:{port}"),
+    *("--workers", "2", "--worker-class", "uvicorn.workers.UvicornWorker"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "sig"),
+    [
+        pytest.param(UVICORN, signal.SIGTERM, id="uvicorn-term"),
+        pytest.param(UVICORN, signal.SIGINT, id="uvicorn-int"),
+        pytest.param((*UVICORN, "--workers", "2"), signal.SIGTERM, id="uvicorn-workers-term"),
+        pytest.param((*UVICORN, "--workers", "2"), signal.SIGINT, id="uvicorn-workers-int"),
+        # SIGINT is left out here: gunicorn turns it into SIGQUIT, on which UvicornWorker hangs by itself.
+        pytest.param(GUNICORN, signal.SIGTERM, id="gunicorn-uvicorn-workers-term"),
+    ],
+)
+def test_nothing_is_lost_at_the_end(
+    start: StartService, receiver: OtlpReceiver, command: tuple[str, ...], sig: signal.Signals
+) -> None:
+    """Every request up to the signal is counted and traced, and its logs are there."""
+    service = start(*command, variables=BUFFERED)
+    service.get_many("/items/1", 60)
+    service.stop(sig)
+    assert receiver.requests_counted() == {"/items/{item_id}": 60}
+    assert receiver.server_spans() == {"GET /items/{item_id}": 60}
+    assert len([r for r in receiver.log_records() if "asked for" in r.body.string_value]) == 60
+
+
+def test_a_silent_collector_does_not_hold_the_process(start: StartService) -> None:
+    """Where nothing answers, what is left is given up at the deadline, and uvicorn ends as ever."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        service = start(
+            *UVICORN,
+            variables={
+                **BUFFERED,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "ANSFLOW_FLUSH_TIMEOUT": "300",
+            },
+        )
+        service.get("/items/1")
+        output = service.stop(signal.SIGTERM)
+    assert output.count("Telemetry could not all be sent within 0.3 s") == 1
+    assert service.process.returncode == -signal.SIGTERM
