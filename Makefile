@@ -70,6 +70,7 @@ fix: sync ## Format the code and mend what the linter can
 
 .PHONY: sync
 sync: $(SYNCED) ## Bring .venv to what uv.lock says
+	@:
 
 $(SYNCED): $(WORKSPACE) | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
 	@$(UV) sync --locked --quiet
@@ -81,10 +82,14 @@ $(UV_BOOTSTRAP):
 
 .PHONY: binaries-run binaries-all
 binaries-run: | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
-	@$(BUILD) collector prometheus
+	@$(BUILD) collector prometheus >/dev/null
 
 binaries-all: | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
-	@$(BUILD) collector prometheus promtool amtool
+	@$(BUILD) collector prometheus promtool amtool >/dev/null
+
+.PHONY: clean-go
+clean-go: ## Free Go's caches (some 7 GB), keep the built binaries
+	rm -rf $(CACHE)/go $(CACHE)/go-bin
 
 .PHONY: clean
 clean: ## Remove what was built, installed, and written by a run

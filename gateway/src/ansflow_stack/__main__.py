@@ -148,7 +148,10 @@ def _stop_if_running(system: System) -> bool:
 
 
 def _url_table(processes: list[Process]) -> Table:
-    table = Table("what", "where", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("what")
+    # An address that is cut or broken can't be opened.
+    table.add_column("where", no_wrap=True, overflow="ignore")
     for process in processes:
         for what, where in process.urls.items():
             table.add_row(what, where)

@@ -95,7 +95,7 @@ def _collector(checkout: Checkout, run: RunDirectory, binary: Path, at: Mapping[
             **{port.variable: str(port.number(os.environ)) for port in listens},
         },
         ready_url=f"{at[ports.COLLECTOR_HEALTH]}/",
-        urls={"Metrics of everything (Prometheus format)": f"{at[ports.COLLECTOR_METRICS]}/metrics"},
+        urls={"Metrics of everything": f"{at[ports.COLLECTOR_METRICS]}/metrics"},
     )
 
 
@@ -113,7 +113,7 @@ def _prometheus(run: RunDirectory, binary: Path, at: Mapping[Port, str]) -> Proc
         wave=1,
         listens=(ports.PROMETHEUS,),
         ready_url=f"{at[ports.PROMETHEUS]}/-/ready",
-        urls={"Prometheus: query API": f"{at[ports.PROMETHEUS]}/api/v1/query?query=up"},
+        urls={"Prometheus": f"{at[ports.PROMETHEUS]}/api/v1/query?query=up"},
     )
 
 
@@ -146,13 +146,13 @@ def _outside(at: Mapping[Port, str]) -> Process:
         command=(sys.executable, "-m", "outside_service", "--port", str(ports.OUTSIDE.number(os.environ))),
         wave=3,
         listens=(ports.OUTSIDE,),
-        ready_url=f"{at[ports.OUTSIDE]}/health/live",
+        ready_url=f"{at[ports.OUTSIDE]}/v1/status",
     )
 
 
 def _fastapi(run: RunDirectory, at: Mapping[Port, str]) -> Process:
     port = str(ports.FASTAPI.number(os.environ))
-    serve = ("uvicorn", "fastapi_service.main:app", "--host", HOST, "--port", port)
+    serve = (_script("uvicorn"), "fastapi_service.main:app", "--host", HOST, "--port", port)
     return Process(
         name="fastapi",
         command=(_script("opentelemetry-instrument"), *serve),
@@ -161,7 +161,7 @@ def _fastapi(run: RunDirectory, at: Mapping[Port, str]) -> Process:
         env=_service("ansflow-fastapi", run, at),
         ready_url=f"{at[ports.FASTAPI]}/health/ready",
         urls={
-            "FastAPI service: its API": f"{at[ports.FASTAPI]}/docs",
+            "FastAPI service: API": f"{at[ports.FASTAPI]}/docs",
             "FastAPI service: health": f"{at[ports.FASTAPI]}/health/",
         },
     )
@@ -169,7 +169,7 @@ def _fastapi(run: RunDirectory, at: Mapping[Port, str]) -> Process:
 
 def _django(run: RunDirectory, at: Mapping[Port, str]) -> Process:
     bind = f"{HOST}:{ports.DJANGO.number(os.environ)}"
-    serve = ("gunicorn", "django_service.wsgi:application", "--workers", "2", "--bind", bind)
+    serve = (_script("gunicorn"), "django_service.wsgi:application", "--workers", "2", "--bind", bind)
     return Process(
         name="django",
         command=(_script("opentelemetry-instrument"), *serve),
