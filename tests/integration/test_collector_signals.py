@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -124,33 +125,29 @@ def test_log_records_are_written_to_a_file_with_their_trace(sent: Sent) -> None:
     poll_until(check)
 
 
+_TELEMETRY = {
+    "otelcol_exporter_sent_log_records_total",
+    "otelcol_exporter_sent_spans_total",
+    "otelcol_process_memory_rss_bytes",
+    "otelcol_process_uptime_seconds_total",
+    "otelcol_processor_memory_limiter_accepted_spans_total",
+    "otelcol_receiver_accepted_log_records_total",
+    "otelcol_receiver_accepted_spans_total",
+    "otelcol_receiver_failed_spans_total",
+    "otelcol_receiver_refused_spans_total",
+}
+"""The names on the self-telemetry endpoint that dashboards and alerts may use."""
+
+
 def test_its_own_telemetry_has_the_names_that_alerts_use(sent: Sent) -> None:
     """Names carry unit and type, as the flags in the configuration say, whatever their defaults become."""
 
     def check() -> None:
-        text = get(f"http://127.0.0.1:{sent.collector.telemetry}/metrics")
-        served = {
-            sample.name: family.type
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-        assert {name: served.get(name) for name in _TELEMETRY} == _TELEMETRY
+        # The very text: a parser would add what is missing of a counter's name.
+        lines = get(f"http://127.0.0.1:{sent.collector.telemetry}/metrics").splitlines()
+        assert {re.split("[{ ]", line)[0] for line in lines} >= _TELEMETRY
 
     poll_until(check)
-
-
-_TELEMETRY = {
-    "otelcol_exporter_sent_log_records_total": "counter",
-    "otelcol_exporter_sent_spans_total": "counter",
-    "otelcol_process_memory_rss_bytes": "gauge",
-    "otelcol_process_uptime_seconds_total": "counter",
-    "otelcol_processor_memory_limiter_accepted_spans_total": "counter",
-    "otelcol_receiver_accepted_log_records_total": "counter",
-    "otelcol_receiver_accepted_spans_total": "counter",
-    "otelcol_receiver_failed_spans_total": "counter",
-    "otelcol_receiver_refused_spans_total": "counter",
-}
-"""The names on the self-telemetry endpoint that dashboards and alerts may use."""
 
 
 def test_its_own_count_of_spans_is_what_was_sent(sent: Sent) -> None:
