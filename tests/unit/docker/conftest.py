@@ -1,15 +1,12 @@
-"""Shared by the tests of docker/: the dashboards' package, which runs from its folder, and the tools."""
+"""Shared by the tests of docker/: the repository's root, and the tools that judge its files."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
-
-sys.path.insert(0, str(ROOT / "docker" / "grafana"))
 
 Find = Callable[[str], str]
 

@@ -1,0 +1,10 @@
+"""Validation of a compose file without a container engine: `python -m ansflow_stack.compose_check FILE`.
+
+What `docker compose config` and a first start would tell, and what neither would (a port open to the network,
+a password with a default): see `RULES` in `rules.py` for the list.
+"""
+
+from ansflow_stack.compose_check.project import ComposeError, Problem
+from ansflow_stack.compose_check.rules import check
+
+__all__ = ["ComposeError", "Problem", "check"]
