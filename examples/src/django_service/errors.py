@@ -82,3 +82,11 @@ def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer a request that failed for a reason of ours; the log has the reason."""
     return JsonResponse({"detail": "internal error"}, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+class NotUnavailable(logging.Filter):
+    """Leaves out Django's own line about each 503: whoever answers 503 has logged the reason."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is about something else."""
+        return getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE

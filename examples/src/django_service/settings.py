@@ -34,6 +34,7 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"telling": {"()": "django_service.errors.NotUnavailable"}},
     "handlers": {
         "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
     },
@@ -42,7 +43,7 @@ LOGGING: dict[str, Any] = {
         # Its own handlers would mail to administrators, of whom there are none.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # A line per answer that is not 2xx says no more than the access log.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["telling"]},
         "httpx": {"level": "WARNING"},
     },
 }
