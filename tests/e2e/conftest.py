@@ -1,0 +1,78 @@
+"""One running system for all end-to-end tests, and a known load that was sent to it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansflow_stack import ports
+from ansflow_stack.build.checkout import Checkout
+from support.events import events
+from support.load import REQUESTS, WEBSOCKET_SESSIONS, Load
+from support.prometheus_api import PrometheusApi
+from support.running_system import Installation, RunningSystem
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    """Give free ports and an empty run directory."""
+    _require_binaries()
+    with tempfile.TemporaryDirectory(prefix="ansflow-e2e-") as folder:
+        yield Installation.on_free_ports(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def system(installation: Installation) -> Iterator[RunningSystem]:
+    """Start the whole system, without its own traffic, and stop it in the end."""
+    prometheus = PrometheusApi(installation.url(ports.PROMETHEUS))
+    started = installation.ansflow("up", "--detach", "--no-traffic", "--timeout", "120")
+    assert started.returncode == 0, started.stdout
+    try:
+        yield RunningSystem(installation, prometheus)
+    finally:
+        prometheus.close()
+        stopped = installation.ansflow("down")
+        assert stopped.returncode == 0, stopped.stdout
+
+
+@pytest.fixture(scope="session")
+def load(system: RunningSystem) -> Load:
+    """Send a known number of requests to both services, some WebSocket sessions among them."""
+    summary = system.installation.run_directory / "summary.json"
+    done = system.installation.ansflow(
+        "traffic",
+        *("--fastapi-url", system.url(ports.FASTAPI), "--django-url", system.url(ports.DJANGO)),
+        *("--requests", str(REQUESTS), "--websocket-sessions", str(WEBSOCKET_SESSIONS)),
+        *("--rate", "0", "--summary", str(summary)),
+    )
+    assert done.returncode == 0, done.stdout
+    return Load(json.loads(summary.read_text()))
+
+
+@pytest.fixture(scope="session")
+def business(system: RunningSystem) -> None:
+    """Send the business events: half of them one by one and then again, all of them in a batch."""
+    sent = events()
+    for event in sent[::2]:
+        assert system.send_events(event).status_code == 202
+        assert system.send_events(event).status_code == 200
+    answer = system.send_events(sent, batch=True)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["duplicate"] == len(sent[::2])
+
+
+def _require_binaries() -> None:
+    folder = Checkout.find(Path(__file__)).binaries
+    missing = [name for name in ("ansflow-otelcol", "prometheus") if not (folder / name).exists()]
+    if missing:
+        message = f"not built: {', '.join(missing)}; `make test` builds them"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
