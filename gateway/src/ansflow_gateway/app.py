@@ -34,6 +34,7 @@ from ansflow_gateway.sampling.sampler import Sampler
 from ansflow_gateway.storage.memory import MemoryEventStore
 from ansflow_gateway.web import health, index, metrics
 from ansflow_gateway.web.authorization import require_token
+from ansflow_gateway.web.drain import DRAIN, Drain, counted
 from ansflow_gateway.web.health import Check, Status
 from ansflow_gateway.web.problem import problems
 
@@ -68,11 +69,12 @@ def build_app(
     Returns:
         The application, to be run by an `aiohttp.web.AppRunner` with `auto_decompress=False`.
     """
-    middlewares: list[Middleware] = [problems]
+    middlewares: list[Middleware] = [counted, problems]
     if settings.token:
         middlewares.append(require_token(settings.token, _rejected))
     app = web.Application(client_max_size=events.MAX_BODY_BYTES, middlewares=middlewares)
     app[index.VERSION] = __version__
+    app[DRAIN] = Drain()
     app[health.HEALTH] = health.HealthSource(
         settings.telemetry.service_name, __version__, lambda: _checks(app, settings)
     )
@@ -125,7 +127,7 @@ def _telemetry(settings: Settings, port: int, readers: Sequence[MetricReader]) -
         yield
         rendering.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(_shut_down, provider, settings.flush_deadline)
-        if PUSHING in app and (state := app[PUSHING].state).failures:
+        if PUSHING in app and ((state := app[PUSHING].state).failures or state.under_way):
             _LOG.warning("the last metrics weren't pushed", extra={"problem": state.problem})
 
     return lifetime

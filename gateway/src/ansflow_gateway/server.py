@@ -12,11 +12,13 @@ from ansflow_gateway import __version__
 from ansflow_gateway.app import build_app
 from ansflow_gateway.config import OPTIONS, Settings
 from ansflow_gateway.errors import ListenError
+from ansflow_gateway.web.drain import DRAIN
 
 _LOG: Final = logging.getLogger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PORT: Final = next(option for option in OPTIONS if option.name == "port")
 _BACKLOG: Final = 1024
+_CUT_OFF_S: Final = 0.2  # for handlers that are cancelled after the draining
 
 
 async def serve(settings: Settings) -> None:
@@ -42,14 +44,18 @@ async def serve(settings: Settings) -> None:
     runner = build_runner(settings, port)
     try:
         await runner.setup()
-        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        site = web.SockSite(runner, listener, backlog=_BACKLOG)
+        await site.start()
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         _LOG.info("listening", extra={"url": f"http://{shown}:{port}", "version": __version__})
         await stop.wait()
         _LOG.info("stopping")
-    finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+        await site.stop()
+        if cut_off := await runner.app[DRAIN].finish(settings.drain_deadline):
+            _LOG.warning("requests are cut off", extra={"requests": cut_off})
+    finally:
         await runner.cleanup()
         listener.close()
     _LOG.info("stopped")
@@ -69,7 +75,7 @@ def build_runner(settings: Settings, port: int) -> web.AppRunner:
         build_app(settings, port=port),
         access_log=None,  # requests are counted, not logged
         auto_decompress=False,  # the bound on a body is one on what it inflates to
-        shutdown_timeout=settings.drain_deadline,
+        shutdown_timeout=_CUT_OFF_S,
     )
 
 

@@ -49,7 +49,8 @@ def read_document(document: object, http_status: int) -> ServiceHealth:
 
     Args:
         document: The decoded JSON.
-        http_status: Status of the answer. A document that claims health under an error status isn't believed.
+        http_status: Status of the answer. A document that claims health under another than 2xx isn't
+            believed.
 
     Returns:
         The service's health. `warn` is up: the service works. A check with several entries (one a node) is
@@ -76,7 +77,7 @@ def read_document(document: object, http_status: int) -> ServiceHealth:
             dropped += 1
         elif name != OVERALL:
             checks[name] = verdict
-    contradicted = claimed and http_status >= 400
+    contradicted = claimed and not 200 <= http_status < 300
     return ServiceHealth(
         up=claimed and not contradicted,
         checks=MappingProxyType(checks),

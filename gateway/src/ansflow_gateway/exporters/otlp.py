@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -30,10 +30,12 @@ class PushState:
     Args:
         failures: Pushes that failed since the last that succeeded.
         problem: What the exporter last said about it; None while it goes well.
+        under_way: Whether a push is being made.
     """
 
     failures: int = 0
     problem: str | None = None
+    under_way: bool = False
 
 
 class SteadyExporter(MetricExporter):
@@ -44,12 +46,16 @@ class SteadyExporter(MetricExporter):
 
     Args:
         exporter: Does the work.
+        endpoint: Where it pushes to, for the log.
         clock: Monotonic time, in seconds.
     """
 
-    def __init__(self, exporter: MetricExporter, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, exporter: MetricExporter, endpoint: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
         self._exporter = exporter
+        self._endpoint = endpoint
         self._clock = clock
         self._reminded_at = 0.0
         # Stays for good: a push that is cut short at the end still speaks after the shutdown.
@@ -61,14 +67,16 @@ class SteadyExporter(MetricExporter):
     ) -> MetricExportResult:
         """Export once; see `MetricExporter.export`."""
         _SAID.messages.clear()
-        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
         before = self.state
+        self.state = replace(before, under_way=True)
+        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
         if result is MetricExportResult.SUCCESS:
             self.state = PushState()
             if before.failures:
                 _LOG.info("metrics are pushed again", extra={"failed_pushes": before.failures})
         else:
-            self.state = PushState(before.failures + 1, "; ".join(_SAID.messages) or "no explanation")
+            said = "; ".join(_SAID.messages) or "no explanation"
+            self.state = PushState(before.failures + 1, f"{self._endpoint}: {said}")
             now = self._clock()
             if not before.failures or now - self._reminded_at >= REMIND_AFTER_S:
                 self._reminded_at = now
@@ -118,5 +126,5 @@ def build_push_reader(
     Returns:
         The reader, and the exporter whose `state` tells how it goes.
     """
-    exporter = SteadyExporter(OTLPMetricExporter(endpoint=endpoint))
+    exporter = SteadyExporter(OTLPMetricExporter(endpoint=endpoint), endpoint)
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000), exporter

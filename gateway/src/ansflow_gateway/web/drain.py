@@ -1,0 +1,65 @@
+"""Letting requests under way finish before the end.
+
+aiohttp's own shutdown drops what arrives from its first moment on, so a body that is still on its way would
+never be whole. Draining therefore comes before it.
+"""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+
+class Drain:
+    """Counts the requests under way, and waits for them.
+
+    Its methods belong to the event loop's thread.
+    """
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+
+    async def finish(self, deadline_s: float) -> int:
+        """Wait until no request is under way; connections are closed after their present response.
+
+        Args:
+            deadline_s: Longest wait, in seconds.
+
+        Returns:
+            Number of requests that are still under way.
+        """
+        self._draining = True
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return self._under_way
+        return 0
+
+    async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Handle a request, counted."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            response = await handler(request)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        if self._draining:
+            response.force_close()
+        return response
+
+
+DRAIN: Final = web.AppKey("drain", Drain)
+"""Who knows the requests under way."""
+
+
+@web.middleware
+async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handle a request as one that the end waits for."""
+    return await request.app[DRAIN].pass_through(request, handler)
