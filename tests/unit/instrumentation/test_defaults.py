@@ -1,6 +1,7 @@
 """What the distro sets, and that the user's own settings win."""
 
 import re
+from pathlib import Path
 
 import pytest
 from ansflow_instrumentation.distro import (
@@ -21,6 +22,13 @@ def test_defaults_fill_an_empty_environment() -> None:
     env: dict[str, str] = {}
     apply_defaults(env)
     assert env == dict(DEFAULTS)
+
+
+def test_the_readme_lists_the_defaults() -> None:
+    """README's table holds each default with its value, and no other."""
+    readme = Path(__file__).parents[3] / "instrumentation" / "README.md"
+    section = readme.read_text().partition("## Defaults")[2].partition("\n## ")[0]
+    assert dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", section, re.MULTILINE)) == dict(DEFAULTS)
 
 
 @pytest.mark.parametrize("variable", sorted(DEFAULTS))

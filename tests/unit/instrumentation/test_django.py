@@ -29,14 +29,15 @@ class Run:
     orders: Counter[int]
 
 
-@pytest.fixture(scope="module", params=["settings-in-wsgi", "settings-in-environment"])
+@pytest.fixture(scope="module", params=["settings-in-wsgi", "settings-in-environment", "preloaded"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run: orders until both workers have answered, health and metrics paths, look-alikes, SIGTERM."""
     settings = {"DJANGO_SETTINGS_MODULE": "django_shop.settings"} if "environment" in request.param else {}
     orders: Counter[int] = Counter()
     directory = tmp_path_factory.mktemp("run")
     with OtlpReceiver() as receiver, starting_services(receiver, APPLICATIONS, directory) as start:
-        service = start(*GUNICORN, variables={"OTEL_METRIC_EXPORT_INTERVAL": "600000", **settings})
+        preload = ["--preload"] if request.param == "preloaded" else []
+        service = start(*GUNICORN, *preload, variables={"OTEL_METRIC_EXPORT_INTERVAL": "600000", **settings})
         while len(orders) < 2:
             orders.update(int(answer.body) for answer in service.get_many("/orders/1", 50))
         for path in ("/healthcare", "/health/", "/health/ready", "/metrics"):

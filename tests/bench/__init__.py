@@ -1,0 +1,1 @@
+"""What instrumentation costs, measured beside its peers in one interleaved run."""
