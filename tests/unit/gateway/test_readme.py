@@ -22,14 +22,14 @@ def test_every_instrument_is_described_as_declared(declared: Declaration) -> Non
     """Kind, unit, attributes and description are the catalogue's."""
     _, kind, attributes, description = row(README, declared.name)
     assert kind == (f"{declared.kind}, `{declared.unit}`" if declared.unit else declared.kind)
-    assert attributes == (", ".join(f"`{name}`" for name in sorted(declared.attributes)) or "–")
+    assert attributes == (", ".join(f"`{name}`" for name in sorted(declared.attributes)) or "none")
     assert description == declared.description
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_setting_is_described_as_declared(option: Option) -> None:
     """Flag, twin, default and meaning are the options'."""
-    default = f"`{option.default}`" if option.default else "–"
+    default = f"`{option.default}`" if option.default else "none"
     assert row(README, option.flag)[1:] == [f"`{option.variable}`", default, option.help]
 
 
