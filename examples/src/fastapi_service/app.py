@@ -5,18 +5,20 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
 import httpx
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, Response
 from platform_events import EventPublisher
+from starlette.requests import HTTPConnection
+from starlette.status import WS_1013_TRY_AGAIN_LATER
 
 from fastapi_service import __version__
 from fastapi_service.cache import cache_at
 from fastapi_service.config import Config
-from fastapi_service.database import UNREACHABLE, Database
+from fastapi_service.database import OUR_FAULT, UNREACHABLE, Database
 from fastapi_service.integrations import ProjectIntegrations
 from fastapi_service.management import ManagementClient
 from fastapi_service.progress import ProgressHub
@@ -56,13 +58,20 @@ def build_app(config: Config) -> FastAPI:
     for module in (projects, pipelines, runs, integrations, internal, health, websockets):
         app.include_router(module.router)
 
-    async def unavailable(request: Request, error: Exception) -> JSONResponse:
-        logger.error("%s %s: database: %s", request.method, request.url.path, error)
-        return JSONResponse({"detail": "database is not available"}, 503, {"Retry-After": "5"})
-
     for kind in UNREACHABLE:
-        app.add_exception_handler(kind, unavailable)
+        app.add_exception_handler(kind, _unavailable)
     return app
+
+
+async def _unavailable(connection: HTTPConnection, error: Exception) -> Response:
+    """Answer 503 to a request, and close a WebSocket, where the database is away."""
+    if isinstance(error, OUR_FAULT):
+        raise error
+    logger.error("%s: database: %s", connection.url.path, error)
+    if isinstance(connection, WebSocket):
+        with suppress(RuntimeError, WebSocketDisconnect):  # it may be closed already
+            await connection.close(WS_1013_TRY_AGAIN_LATER, "database is not available")
+    return JSONResponse({"detail": "database is not available"}, 503, {"Retry-After": "5"})
 
 
 @asynccontextmanager

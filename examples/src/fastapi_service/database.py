@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, event, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -23,8 +23,11 @@ from fastapi_service.seed import seed_projects
 
 logger = logging.getLogger(__name__)
 
-UNREACHABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+UNREACHABLE = (DBAPIError, PoolTimeoutError, OSError)
 """What a database that is away raises: connection errors of some drivers come through as they are."""
+
+OUR_FAULT = (IntegrityError, DataError, ProgrammingError)
+"""What a database that is there raises for statements it cannot carry out."""
 
 _SCHEMA_LOCK = 0x616E7366
 """PostgreSQL's advisory lock for whoever makes the schema."""
@@ -72,7 +75,7 @@ class Database:
         while not self._ready.is_set():
             try:
                 await self.prepare()
-            except (DBAPIError, *UNREACHABLE) as error:
+            except UNREACHABLE as error:
                 failures += 1
                 if failures == 1:
                     logger.warning(

@@ -15,6 +15,8 @@ from fastapi_service.app import build_app
 from fastapi_service.config import Config
 from outside_service.app import Conditions
 from outside_service.app import build_app as build_outside
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 Json = dict[str, object]
 
@@ -270,6 +272,29 @@ async def test_unusable_database_is_a_503_until_it_is_usable(config: Config, tmp
             while (await client.get("/health/ready")).status_code != 200:  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.05)
         assert len((await client.get("/api/v1/projects")).json()) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (DBAPIError("SELECT 1", None, Exception("the database system is shutting down")), 503),
+        (PoolTimeoutError("no connection is free"), 503),
+        (ConnectionRefusedError(111, "refused"), 503),
+        (IntegrityError("INSERT", None, Exception("duplicate key")), 500),
+        (ProgrammingError("SELEKT", None, Exception("syntax error")), 500),
+    ],
+)
+async def test_only_a_database_that_is_away_is_a_503(config: Config, error: Exception, status: int) -> None:
+    """Errors of a database that is away are 503; those of our own statements are not passed off as such."""
+    app = build_app(config)
+
+    @app.get("/fails")
+    async def fails() -> None:
+        raise error
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        assert (await client.get("/fails")).status_code == status
 
 
 @pytest.mark.usefixtures("after_start")

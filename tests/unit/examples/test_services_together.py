@@ -206,6 +206,21 @@ async def test_progress_of_a_missing_pipeline(urls: Urls) -> None:
     assert caught.value.rcvd.code == 4404
 
 
+async def test_websocket_of_a_service_without_its_database(
+    launch: Launch, answers: Callable[[str], httpx.Response], free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    """Where the database is away, a WebSocket is closed with the code for `try again later`."""
+    port = free_port()
+    arguments = ["fastapi_service.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    launch(["uvicorn", *arguments], {"DATABASE_URL": f"sqlite:///{tmp_path}"})
+    assert answers(f"http://127.0.0.1:{port}/health/ready").status_code == 503
+    async with connect(f"ws://127.0.0.1:{port}/ws/monitor", proxy=None) as socket:
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.recv()
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1013
+
+
 def test_traffic_sends_exactly_what_it_is_told(urls: Urls, tmp_path: Path) -> None:
     """`--requests N` sends N requests to each service; the summary adds up, by route and status."""
     summary = tmp_path / "summary.json"
