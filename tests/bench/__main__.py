@@ -127,9 +127,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     contenders, total = measure(arguments.requests, arguments.rounds)
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
     sys.stdout.write(
-        f"In-process ASGI, trivial route; traces at 100 % and metrics, exported by OTLP over http/protobuf.\n"
-        f"CPU time of the whole process, exporting included: medians of {arguments.rounds} interleaved rounds\n"
-        f"of {arguments.requests} requests each.\n"
+        f"In-process ASGI, trivial route; traces at 100 % and metrics, exported by OTLP.\n"
+        f"CPU time of the whole process, exporting included: medians of {arguments.rounds} interleaved\n"
+        f"rounds of {arguments.requests} requests each.\n"
         f"Python {platform.python_version()}, {versions}.\n"
         f"Spans and counted: what arrived at the OTLP endpoint, a request sent.\n\n"
         f"{table(contenders, arguments.requests, total)}\n"

@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.distro import (  # type: ignore[attr-defined]
 )
 
 from ansflow_instrumentation import instrumentors
+from ansflow_instrumentation.excluded_requests import leave_excluded_requests_untraced
 from ansflow_instrumentation.log_export import QUIET_LOGGERS_VARIABLE
 from ansflow_instrumentation.ownership import keep_export_single, record_each_request_once
 from ansflow_instrumentation.shutdown_flush import flush_on_uvicorn_shutdown
@@ -63,6 +64,7 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
             keep_export_single(env)
             claim_instance_id(env, os.getpid())
             register_detector(env)
+            leave_excluded_requests_untraced()
             record_each_request_once()
             flush_on_uvicorn_shutdown()
 

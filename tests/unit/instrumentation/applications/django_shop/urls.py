@@ -3,6 +3,7 @@
 import logging
 import os
 
+import httpx
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -15,6 +16,12 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
     return HttpResponse(str(os.getpid()))
 
 
+def ask_backend(request: HttpRequest) -> HttpResponse:
+    """Call the service behind this one."""
+    logger.warning("the backend is asked")
+    return HttpResponse(str(httpx.get(os.environ["SHOP_BACKEND_URL"]).status_code))
+
+
 def plain(request: HttpRequest) -> HttpResponse:
     """Answer."""
     return HttpResponse("ok")
@@ -24,6 +31,8 @@ urlpatterns = [
     path("orders/<int:order_id>", order),
     path("health/", plain),
     path("health/ready", plain),
+    path("checkout", ask_backend),
+    path("health/live", ask_backend),
     path("metrics", plain),
     path("healthcare", plain),
 ]

@@ -44,6 +44,17 @@ async def plain() -> dict[str, str]:
     return {}
 
 
+@app.get("/checkout")
+@app.get("/health/ready")
+async def ask_backend() -> int:
+    """Call the service behind this one."""
+    import httpx  # not installed wherever the rest runs
+
+    logger.warning("the backend is asked")
+    async with httpx.AsyncClient() as client:
+        return (await client.get(os.environ["SHOP_BACKEND_URL"])).status_code
+
+
 @mounted.get("/things/{thing_id}")
 async def thing(thing_id: int) -> dict[str, int]:
     """Answer from an application inside the application."""
