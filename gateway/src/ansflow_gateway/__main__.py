@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -63,6 +64,8 @@ def serve(*, check: bool, **flags: str | None) -> None:
     except ListenError as error:
         click.echo(f"ansflow-gateway: {error}", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Rules that need no server: the catalogue's guard, label limits, bounded renderings."""
 
 import pytest
+from ansflow_gateway.domain.events import Event, EventType, UserActivity
 from ansflow_gateway.domain.labels import LabelSetLimiter
 from ansflow_gateway.domain.rejection import GOT_LIMIT, render
+from ansflow_gateway.domain.store import Verdict
 from ansflow_gateway.errors import UndeclaredError
 from ansflow_gateway.meters import catalogue
 from ansflow_gateway.meters.instruments import Instruments
+from ansflow_gateway.storage.memory import MemoryEventStore
 from opentelemetry.metrics import NoOpMeter
 
 
@@ -53,6 +56,24 @@ def test_admitted_label_sets_stay_admitted() -> None:
     sets = [("a",), ("b",), ("c",), ("a",), ("d",), ("b",)]
     admitted = [limiter.admit(labels, lambda _: ("other",)) for labels in sets]
     assert admitted == [("a",), ("b",), ("other",), ("a",), ("other",), ("b",)]
+
+
+async def test_an_effect_that_failed_does_not_claim_the_events_identity() -> None:
+    """When folding fails, the same event sent again is folded, and only then known."""
+    failures = [RuntimeError("boom")]
+    folded: list[Event] = []
+
+    def fold(event: Event) -> None:
+        if failures:
+            raise failures.pop()
+        folded.append(event)
+
+    store = MemoryEventStore(fold, capacity=10)
+    event = Event("/tests", "1", EventType.USER_ACTIVITY, None, UserActivity("login", "admin"))
+    with pytest.raises(RuntimeError):
+        await store.apply([event])
+    assert await store.apply([event, event]) == [Verdict.ACCEPTED, Verdict.DUPLICATE]
+    assert folded == [event]
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,25 @@ def test_a_request_that_never_ends_is_cut_off_at_the_deadline(start: Start) -> N
         assert process.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 128 + signal.SIGINT)]
+)
+def test_a_second_signal_ends_it_at_once(start: Start, number: signal.Signals, status: int) -> None:
+    """Whoever can't wait for requests under way signals again; there is no traceback."""
+    process = start(("--drain-deadline", "3600"))
+    with socket.create_connection(("127.0.0.1", process.port), timeout=30) as connection:
+        connection.sendall(head_of_event(9) + b"{")
+        poll_until(lambda: process.post(run_finished()))
+        process.popen.send_signal(number)
+
+        def stopping() -> None:
+            assert "msg=stopping" in process.log.read_text()
+
+        poll_until(stopping)
+        assert process.stop(number) == status
+    assert "Traceback" not in process.log.read_text()
+
+
 def test_a_taken_port_is_a_clear_error(start: Start) -> None:
     """Status 1, and a line that names the address and what sets another; nothing is pushed, no traceback."""
     with OtlpReceiver() as receiver, socket.create_server(("127.0.0.1", 0)) as holder:
