@@ -76,7 +76,8 @@ async def start_run(run_id: str, session: SessionDep, resources: ResourcesDep, a
 @router.post("/runs/{run_id}/cancel", status_code=202)
 async def cancel_run(run_id: str, resources: ResourcesDep, actor: ActorDep) -> RunOut:
     run = await _existing(resources, run_id)
-    if not resources.runner.cancel(run_id):
+    # A finished run is still the runner's for a moment, while its end is announced.
+    if run.state is RunState.FINISHED or not resources.runner.cancel(run_id):
         raise HTTPException(409, f"run is {run.state.value}, there is nothing to cancel here")
     record_activity(resources, actor, "run_cancelled")
     return await _existing(resources, run_id)
