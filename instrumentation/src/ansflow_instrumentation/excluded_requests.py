@@ -2,8 +2,8 @@
 
 contrib passes an excluded request through without a span, so that each database query or outgoing call of a
 health check begins a trace of its own (opentelemetry-python-contrib#2140): a few traces a probe, for ever.
-Here such a request runs under an unsampled parent, which the default (parent-based) samplers follow, as do the
-services that it calls. Metrics and logs are as ever.
+Here such a request runs under an unsampled parent, which the default (parent-based) samplers follow, as do
+the services that it calls. Metrics and logs are as ever.
 """
 
 import functools

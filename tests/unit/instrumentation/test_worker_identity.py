@@ -42,7 +42,7 @@ def test_a_single_process_keeps_the_users_id(start: StartService, receiver: Otlp
     assert {bool(receiver.traces), bool(receiver.metrics), bool(receiver.logs)} == {True}
 
 
-@pytest.mark.parametrize("detectors", ["", "process", "otel,process"])
+@pytest.mark.parametrize("detectors", ["", "otel,process"])
 def test_forked_workers_derive_theirs(start: StartService, receiver: OtlpReceiver, detectors: str) -> None:
     """Gunicorn's workers are `<id>-<pid>`, whatever detectors the user has, and their requests add up."""
     answers = _ask_until_both_answered(
