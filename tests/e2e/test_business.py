@@ -66,7 +66,7 @@ def test_both_services_are_healthy(system: RunningSystem) -> None:
     ("body", "content_type", "status", "field"),
     [
         (b"{", "application/cloudevents+json", 400, "body"),
-        (b"[1]", "application/cloudevents+json", 400, "body"),
+        (b"[1]", "application/cloudevents+json", 422, "body"),
         (b'"' + b"x" * 2_000_000 + b'"', "application/cloudevents+json", 413, "body"),
         (run_finished(type="dev.ansflow.unheard.of.v1"), "application/cloudevents+json", 422, "type"),
         (run_finished(duration_s=-1), "application/cloudevents+json", 422, "data.duration_s"),

@@ -83,7 +83,7 @@ def test_each_request_is_one_server_span(system: RunningSystem, load: Load, serv
         spans = [
             span
             for span in system.spans()
-            if span.service == name and span.is_server and "http.response.status_code" in span.attributes
+            if span.service == name and span.is_server and "http.request.method" in span.attributes
         ]
         assert len(spans) == system.prometheus.value(f"sum({counter})")
 
