@@ -21,7 +21,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 
 SYNCED := .venv/.synced
 WORKSPACE := pyproject.toml uv.lock gateway/pyproject.toml instrumentation/pyproject.toml examples/pyproject.toml
-SOURCES := gateway instrumentation examples tests docker/grafana
+SOURCES := gateway instrumentation examples tests docker
 
 # The builder imports the standard library only, so it runs while the virtual environment is still being made.
 BUILD := PYTHONPATH=gateway/src $(PYTHON) -m ansflow_stack.build
@@ -53,7 +53,7 @@ test: ## Run every test that CI runs (ARGS go to pytest)
 .PHONY: check
 check: ## Format, lint, types, import rules, configuration validators, generated files
 	@$(MAKE) -j2 sync binaries-all
-	@$(MAKE) check-python check-generated check-collector check-prometheus check-containers
+	@$(MAKE) check-python check-generated check-collector check-containers
 
 .PHONY: check-python
 check-python: sync
@@ -62,6 +62,27 @@ check-python: sync
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports --no-cache
+
+.PHONY: check-generated
+check-generated: sync
+	$(BIN)/python -m ansflow_stack.checks.metrics_doc --check
+
+.PHONY: check-collector
+check-collector: sync
+	$(BIN)/python -m ansflow_stack.checks.collector_validate
+
+.PHONY: check-containers
+check-containers: sync
+	$(BIN)/python docker/check.py
+
+.PHONY: generate
+generate: sync ## Write what is generated: docs/metrics.md, the dashboards' JSON
+	$(BIN)/python -m ansflow_stack.checks.metrics_doc
+	PYTHONPATH=docker/grafana $(BIN)/python -m ansflow_dashboards
+
+.PHONY: bench
+bench: sync ## Cost per request, as ratios against peers measured in the same run (ARGS: see its --help)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: fix
 fix: sync ## Format the code and mend what the linter can

@@ -39,7 +39,7 @@ def checks(root: Path = ROOT) -> list[Check]:
     rules = [str(path.relative_to(root)) for path in sorted((root / PROMETHEUS / "rules").glob("*.yml"))]
     tests = [str(path.relative_to(root)) for path in sorted((root / PROMETHEUS / "tests").glob("*.yml"))]
     return [
-        Check([sys.executable, "-m", "ansflow_stack.compose_check", "docker/compose.yaml"]),
+        Check([sys.executable, "-m", "ansflow_stack.checks.compose_check", "docker/compose.yaml"]),
         Check([sys.executable, "-m", "ansflow_dashboards", "--check"], import_path=DASHBOARDS),
         Check(["promtool", "check", "rules", "--lint=all", "--lint-fatal", *rules], tool="promtool"),
         Check(["promtool", "check", "config", str(PROMETHEUS / "prometheus.yml")], tool="promtool"),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansflow_stack import ports
 from ansflow_stack.build.checkout import Checkout
+from ansflow_stack.local import ports
 from support.events import events
 from support.load import REQUESTS, WEBSOCKET_SESSIONS, Load
 from support.prometheus_api import PrometheusApi

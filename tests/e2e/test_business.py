@@ -4,7 +4,7 @@ import time
 
 import httpx
 import pytest
-from ansflow_stack import ports
+from ansflow_stack.local import ports
 from support.events import DURATION_SUM, PROJECT, RUNS, USER_TYPE, run_finished
 from support.polling import poll_until
 from support.running_system import RunningSystem

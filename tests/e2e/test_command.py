@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from ansflow_stack import ports
+from ansflow_stack.local import ports
 from support.polling import poll_until
 from support.running_system import Installation, RunningSystem
 

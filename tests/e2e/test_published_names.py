@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 from ansflow_dashboards import Expression, expressions, resolve
-from ansflow_stack import ports
+from ansflow_stack.local import ports
 from support.load import Load
 from support.polling import poll_until
 from support.running_system import RunningSystem

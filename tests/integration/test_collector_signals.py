@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansflow_stack.collector_validate import combinations, main
+from ansflow_stack.checks.collector_validate import combinations, main
 from click.testing import CliRunner
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode

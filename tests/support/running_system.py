@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from ansflow_stack import ports
-from ansflow_stack.ports import HOST, Port
+from ansflow_stack.local import ports
+from ansflow_stack.local.ports import HOST, Port
 
 from support.prometheus_api import PrometheusApi
 

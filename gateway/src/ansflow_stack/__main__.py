@@ -8,15 +8,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ansflow_stack import ports
 from ansflow_stack.build.binaries import catalogue
 from ansflow_stack.build.builder import ensure
 from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.build.errors import BuildError
-from ansflow_stack.errors import NotRunningError, StackError
-from ansflow_stack.processes import Process, Selection
-from ansflow_stack.rundir import RunDirectory
-from ansflow_stack.system import System, interrupts_ignored, termination_as_interrupt
+from ansflow_stack.local import ports
+from ansflow_stack.local.errors import NotRunningError, StackError
+from ansflow_stack.local.processes import Process, Selection
+from ansflow_stack.local.rundir import RunDirectory
+from ansflow_stack.local.system import System, interrupts_ignored, termination_as_interrupt
 
 _NOT_RUNNING = 3
 """The exit code of ``status`` where nothing runs, as init scripts have it."""

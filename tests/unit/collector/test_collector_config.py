@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from ansflow_stack.collector_config import (
+from ansflow_stack.checks.collector_config import (
     ConfigError,
     Variable,
     component_type,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansflow_stack.collector_config import load
-from ansflow_stack.collector_lint import lint, main
-from ansflow_stack.collector_validate import Combination, combinations
+from ansflow_stack.checks.collector_config import load
+from ansflow_stack.checks.collector_lint import lint, main
+from ansflow_stack.checks.collector_validate import Combination, combinations
 from click.testing import CliRunner
 
 INVALID = Path(__file__).parent / "invalid"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansflow_stack.collector_config import component_type, load, submap
-from ansflow_stack.collector_validate import Combination, combinations
+from ansflow_stack.checks.collector_config import component_type, load, submap
+from ansflow_stack.checks.collector_validate import Combination, combinations
 
 CONFIG = Path(__file__).parents[3] / "collector-config"
 

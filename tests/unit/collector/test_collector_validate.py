@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from ansflow_stack.build.checkout import Checkout
-from ansflow_stack.collector_validate import BASE, OPTIONAL, SIGNALS, combinations, find_otelcol, main
+from ansflow_stack.checks.collector_validate import BASE, OPTIONAL, SIGNALS, combinations, find_otelcol, main
 from click.testing import CliRunner
 
 CONFIG = Path(__file__).parents[3] / "collector-config"

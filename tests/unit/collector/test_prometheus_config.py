@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansflow_stack.collector_config import load, with_defaults
+from ansflow_stack.checks.collector_config import load, with_defaults
 
 ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "docker" / "prometheus"

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansflow_stack.compose_check import ComposeError, check
-from ansflow_stack.compose_check.__main__ import main
-from ansflow_stack.compose_check.dockerignore import read
-from ansflow_stack.compose_check.interpolation import Reference, interpolate, parse, references
+from ansflow_stack.checks.compose_check import ComposeError, check
+from ansflow_stack.checks.compose_check.__main__ import main
+from ansflow_stack.checks.compose_check.dockerignore import read
+from ansflow_stack.checks.compose_check.interpolation import Reference, interpolate, parse, references
 from click.testing import CliRunner
 
 INVALID = Path(__file__).parent / "invalid_compose"

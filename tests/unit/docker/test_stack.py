@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansflow_stack.compose_check.project import load
+from ansflow_stack.checks.compose_check.project import load
 
 PROVISIONING = Path("docker/grafana/provisioning")
 

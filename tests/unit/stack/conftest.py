@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from ansflow_stack.build.checkout import Checkout
-from ansflow_stack.errors import NotRunningError
-from ansflow_stack.ports import HOST, Port
-from ansflow_stack.processes import Process
-from ansflow_stack.rundir import RunDirectory
-from ansflow_stack.system import System
+from ansflow_stack.local.errors import NotRunningError
+from ansflow_stack.local.ports import HOST, Port
+from ansflow_stack.local.processes import Process
+from ansflow_stack.local.rundir import RunDirectory
+from ansflow_stack.local.system import System
 from rich.console import Console
 
 _SERVER = textwrap.dedent(

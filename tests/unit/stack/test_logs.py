@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from ansflow_stack.logs import LogFollower, last_lines
+from ansflow_stack.local.logs import LogFollower, last_lines
 from rich.console import Console
 
 

@@ -4,8 +4,8 @@ import os
 import socket
 
 import pytest
-from ansflow_stack import ports
-from ansflow_stack.errors import PortTakenError, StackError
+from ansflow_stack.local import ports
+from ansflow_stack.local.errors import PortTakenError, StackError
 
 
 def test_a_variable_changes_the_port() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ansflow_stack.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
-from ansflow_stack.processes import Process
-from ansflow_stack.rundir import RunDirectory
-from ansflow_stack.system import System
+from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
+from ansflow_stack.local.processes import Process
+from ansflow_stack.local.rundir import RunDirectory
+from ansflow_stack.local.system import System
 
 ServerFactory = Callable[..., Process]
 TIMEOUT = 20.0

@@ -1,7 +1,7 @@
 """Finds in a Collector configuration what ``otelcol validate`` lets pass.
 
-``python -m ansflow_stack.collector_lint FILE…`` takes the files in the Collector's order, merges them, and
-prints a line a finding; it exits with 1 if there is one, with 2 if a file can't be read.
+``python -m ansflow_stack.checks.collector_lint FILE…`` takes the files in the Collector's order, merges them,
+and prints a line a finding; it exits with 1 if there is one, with 2 if a file can't be read.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from ansflow_stack.collector_config import (
+from ansflow_stack.checks.collector_config import (
     Config,
     ConfigError,
     component_type,

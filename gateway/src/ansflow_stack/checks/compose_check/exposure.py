@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
-from ansflow_stack.compose_check.interpolation import Reference, parse
-from ansflow_stack.compose_check.project import Problem, Project, section, texts
+from ansflow_stack.checks.compose_check.interpolation import Reference, parse
+from ansflow_stack.checks.compose_check.project import Problem, Project, section, texts
 
 _SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|TOKEN|API_KEY|_AUTH)$")
 _USERINFO = re.compile(r"://[^/@\s:]*:(?P<password>(?:\$\{[^}]*\}|[^@/\s])+)@")

@@ -11,15 +11,15 @@ from types import FrameType
 
 from rich.console import Console
 
-from ansflow_stack import ports, prometheus, readiness
 from ansflow_stack.build.binaries import catalogue
 from ansflow_stack.build.builder import ensure
 from ansflow_stack.build.checkout import Checkout
-from ansflow_stack.errors import AlreadyRunningError, NotRunningError, StartError
-from ansflow_stack.logs import LogFollower, last_lines
-from ansflow_stack.processes import Process, Selection, declare
-from ansflow_stack.rundir import RunDirectory
-from ansflow_stack.supervision import ProcessState, Supervisor
+from ansflow_stack.local import ports, prometheus, readiness
+from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, StartError
+from ansflow_stack.local.logs import LogFollower, last_lines
+from ansflow_stack.local.processes import Process, Selection, declare
+from ansflow_stack.local.rundir import RunDirectory
+from ansflow_stack.local.supervision import ProcessState, Supervisor
 
 _POLL_SECONDS = 0.1
 _FOLLOW_SECONDS = 0.2

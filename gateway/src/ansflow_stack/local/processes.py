@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansflow_stack import ports
 from ansflow_stack.build.checkout import Checkout
-from ansflow_stack.ports import HOST, Port
-from ansflow_stack.rundir import RunDirectory
+from ansflow_stack.local import ports
+from ansflow_stack.local.ports import HOST, Port
+from ansflow_stack.local.rundir import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ def _fastapi(run: RunDirectory, at: Mapping[Port, str]) -> Process:
 
 def _django(run: RunDirectory, at: Mapping[Port, str]) -> Process:
     bind = f"{HOST}:{ports.DJANGO.number(os.environ)}"
-    serve = (_script("gunicorn"), "django_service.wsgi:application", "--workers", "2", "--bind", bind)
+    settings = "python:django_service.gunicorn_settings"
+    serve = (_script("gunicorn"), "--config", settings, "--workers", "2", "--bind", bind)
     return Process(
         name="django",
         command=(_script("opentelemetry-instrument"), *serve),

@@ -20,9 +20,9 @@ from pathlib import Path
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from ansflow_stack.errors import NotRunningError, StackError, StartError
-from ansflow_stack.processes import Process
-from ansflow_stack.rundir import RunDirectory
+from ansflow_stack.local.errors import NotRunningError, StackError, StartError
+from ansflow_stack.local.processes import Process
+from ansflow_stack.local.rundir import RunDirectory
 
 _STOP_SECONDS = 15
 """How long a process may take to stop by itself before it is killed."""

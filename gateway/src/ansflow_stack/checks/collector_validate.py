@@ -1,7 +1,8 @@
 """Validates every combination of the Collector's configuration files that can be run.
 
-``python -m ansflow_stack.collector_validate`` prints a line a combination, after the lint of our own and
-``otelcol validate`` have seen it; it exits with 1 if one is refused, with 2 if there is no Collector to ask.
+``python -m ansflow_stack.checks.collector_validate`` prints a line a combination, after the lint of our own
+and ``otelcol validate`` have seen it; it exits with 1 if one is refused, with 2 if there is no Collector
+to ask.
 """
 
 import itertools
@@ -15,8 +16,8 @@ from pathlib import Path
 import click
 
 from ansflow_stack.build.checkout import Checkout
-from ansflow_stack.collector_config import ConfigError, load
-from ansflow_stack.collector_lint import lint
+from ansflow_stack.checks.collector_config import ConfigError, load
+from ansflow_stack.checks.collector_lint import lint
 
 BASE = "base.yaml"
 """Is in every combination."""

@@ -10,7 +10,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
-from ansflow_stack.compose_check.project import Problem, Project
+from ansflow_stack.checks.compose_check.project import Problem, Project
 
 _PACKAGE = "check_jsonschema"
 _FILE = "builtin_schemas/vendor/compose-spec.json"

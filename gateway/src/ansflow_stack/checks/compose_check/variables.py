@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ansflow_stack.compose_check.interpolation import Reference, references
-from ansflow_stack.compose_check.project import Problem, Project, texts
+from ansflow_stack.checks.compose_check.interpolation import Reference, references
+from ansflow_stack.checks.compose_check.project import Problem, Project, texts
 
 _EXAMPLE = ".env.example"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ansflow_stack.compose_check.interpolation import InterpolationError, interpolate
+from ansflow_stack.checks.compose_check.interpolation import InterpolationError, interpolate
 
 _DOCUMENTED = re.compile(r"^(?P<comment># ?)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansflow_stack.compose_check import dockerfile, exposure, mounts, relations, schema, variables
-from ansflow_stack.compose_check.project import Problem, Project, load
+from ansflow_stack.checks.compose_check import dockerfile, exposure, mounts, relations, schema, variables
+from ansflow_stack.checks.compose_check.project import Problem, Project, load
 
 Rule = Callable[[Project], Iterator[Problem]]
 

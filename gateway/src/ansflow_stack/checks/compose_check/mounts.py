@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansflow_stack.compose_check.project import Problem, Project, section
+from ansflow_stack.checks.compose_check.project import Problem, Project, section
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ansflow_stack.compose_check.project import Problem, Project, section
+from ansflow_stack.checks.compose_check.project import Problem, Project, section
 
 
 def problems(project: Project) -> Iterator[Problem]:

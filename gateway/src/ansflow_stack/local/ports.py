@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from ansflow_stack.errors import PortTakenError, StackError
+from ansflow_stack.local.errors import PortTakenError, StackError
 
 HOST = "127.0.0.1"
 """Nothing of the local system listens beyond loopback."""

@@ -1,11 +1,11 @@
-"""The command line: `python -m ansflow_stack.compose_check docker/compose.yaml`."""
+"""The command line: `python -m ansflow_stack.checks.compose_check docker/compose.yaml`."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from ansflow_stack.compose_check import ComposeError, check
+from ansflow_stack.checks.compose_check import ComposeError, check
 
 
 @click.command()

@@ -1,4 +1,6 @@
-"""Validation of a compose file without a container engine: `python -m ansflow_stack.compose_check FILE`.
+"""Validation of a compose file without a container engine.
+
+Use: `python -m ansflow_stack.checks.compose_check FILE`.
 
 What `docker compose config` and a first start would tell, and what neither would (a port open to the network,
 a password with a default): see `RULES` in `rules.py` for the list.
@@ -7,7 +9,7 @@ A tool of the repository: jsonschema, PyYAML and check-jsonschema come with its 
 with the installed package.
 """
 
-from ansflow_stack.compose_check.project import ComposeError, Problem
-from ansflow_stack.compose_check.rules import check
+from ansflow_stack.checks.compose_check.project import ComposeError, Problem
+from ansflow_stack.checks.compose_check.rules import check
 
 __all__ = ["ComposeError", "Problem", "check"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansflow_stack.compose_check import dockerignore
-from ansflow_stack.compose_check.project import Problem, Project
+from ansflow_stack.checks.compose_check import dockerignore
+from ansflow_stack.checks.compose_check.project import Problem, Project
 
 _VARIABLE = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}?")
 

@@ -4,10 +4,10 @@ import json
 import os
 from collections.abc import Mapping
 
-from ansflow_stack import ports
 from ansflow_stack.build.checkout import Checkout
-from ansflow_stack.ports import HOST
-from ansflow_stack.rundir import RunDirectory
+from ansflow_stack.local import ports
+from ansflow_stack.local.ports import HOST
+from ansflow_stack.local.rundir import RunDirectory
 
 _TARGETS = {
     "collector": ports.COLLECTOR_METRICS,

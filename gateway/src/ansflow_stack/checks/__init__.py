@@ -1,0 +1,1 @@
+"""Checks of the committed configuration, and the documentation made from it: commands for ``make check``."""
