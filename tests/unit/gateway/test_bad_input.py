@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -109,11 +110,23 @@ async def test_a_body_that_does_not_arrive_is_given_up(
 ) -> None:
     """A client that declares a body and sends only a part gets 408 after the deadline, and is counted."""
     monkeypatch.setattr("ansflow_gateway.receivers.events.BODY_DEADLINE_S", 0.1)
-    port = int(gateway.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with raw_request(gateway, 100, b'{"id":') as reader:
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    assert gateway.values("ansflow.gateway.events.rejected")[series(reason="timeout")] == 1
+
+
+async def test_a_body_that_declares_itself_too_large_is_not_waited_for(gateway: Gateway) -> None:
+    """The declared length alone gets 413, before any of the body is there."""
+    async with raw_request(gateway, 2_000_000, b"") as reader:
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+
+
+@asynccontextmanager
+async def raw_request(gateway: Gateway, length: int, start: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """Send an event's head and the start of its body; give what is answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
     head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/cloudevents+json\r\n"
-    writer.write(f'{head}Content-Length: 100\r\n\r\n{{"id":'.encode())
-    assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.write(f"{head}Content-Length: {length}\r\n\r\n".encode() + start)
+    yield reader
     writer.close()
     await writer.wait_closed()
-    assert gateway.values("ansflow.gateway.events.rejected")[series(reason="timeout")] == 1

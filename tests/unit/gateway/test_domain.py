@@ -1,6 +1,7 @@
 """Rules that need no server: the catalogue's guard, label limits, bounded renderings."""
 
 import pytest
+from ansflow_gateway.domain.active_projects import ActiveProjects
 from ansflow_gateway.domain.events import Event, EventType, UserActivity
 from ansflow_gateway.domain.labels import LabelSetLimiter
 from ansflow_gateway.domain.rejection import GOT_LIMIT, render
@@ -10,6 +11,7 @@ from ansflow_gateway.meters import catalogue
 from ansflow_gateway.meters.instruments import Instruments
 from ansflow_gateway.storage.memory import MemoryEventStore
 from opentelemetry.metrics import NoOpMeter
+from support.gateway import Clock
 
 
 @pytest.fixture
@@ -56,6 +58,25 @@ def test_admitted_label_sets_stay_admitted() -> None:
     sets = [("a",), ("b",), ("c",), ("a",), ("d",), ("b",)]
     admitted = [limiter.admit(labels, lambda _: ("other",)) for labels in sets]
     assert admitted == [("a",), ("b",), ("other",), ("a",), ("other",), ("b",)]
+
+
+def test_a_later_run_keeps_a_project_active() -> None:
+    """A project leaves the window a window's length after its latest run, not after its first."""
+    clock = Clock(0.0)
+    projects = ActiveProjects(100, clock)
+    projects.seen("shop", None)
+    projects.seen("blog", None)
+    clock.now = 60
+    projects.seen("shop", None)
+    clock.now = 101
+    projects.expire()
+    assert projects.count == 1
+    clock.now = 159
+    projects.expire()
+    assert projects.count == 1
+    clock.now = 160
+    projects.expire()
+    assert projects.count == 0
 
 
 async def test_an_effect_that_failed_does_not_claim_the_events_identity() -> None:

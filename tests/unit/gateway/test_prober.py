@@ -69,7 +69,6 @@ async def test_each_check_of_a_service_is_reported(
         (Answer(body=b"[" * 60000), 0),
         (Answer(body=b'{"status": "pass", "pad": "' + b"x" * 70000 + b'"}'), 0),
         (Answer(body=gzip.compress(b'{"status": "pass"}'), headers={"Content-Encoding": "gzip"}), 0),
-        (Answer(status=302, headers={"Location": "http://127.0.0.1:1/"}), 0),
         (Answer(delay_s=5), 0),
     ],
     ids=lambda value: None if isinstance(value, int) else repr(value)[:60],
@@ -81,6 +80,15 @@ async def test_an_answer_is_health_or_it_is_not(
     service = await start_service(answer)
     gateway = await start_gateway(services=f"api={service.url}", probe_deadline="0.3")
     await expect(gateway, {"overall": overall})
+
+
+async def test_a_redirect_is_not_followed(start_gateway: StartGateway, start_service: StartService) -> None:
+    """A service that sends the prober to another, however healthy, hasn't said that it is."""
+    other = await start_service(Answer())
+    service = await start_service(Answer(status=302, headers={"Location": other.url}))
+    gateway = await start_gateway(services=f"api={service.url}")
+    await expect(gateway, {"overall": 0})
+    assert other.asked == 0
 
 
 async def test_checks_of_a_service_that_went_away_are_down_until_it_is_back(

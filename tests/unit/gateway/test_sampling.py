@@ -4,6 +4,7 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -134,6 +135,18 @@ def test_this_host_is_read_as_it_is() -> None:
     assert root.used + root.free + root.reserved == psutil.disk_usage("/").total
     assert "lo" not in {interface.name for interface in snapshot.interfaces}
     assert all(disk.read_count + disk.write_count for disk in snapshot.disks)
+
+
+def test_a_file_bound_into_a_container_is_no_filesystem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of a real file and a real directory that are listed as mounts only the directory is reported."""
+    file, folder = tmp_path / "hosts", tmp_path / "volume"
+    file.touch()
+    folder.mkdir()
+    mounts = [Mount("/dev/a", str(file), "ext4"), Mount("/dev/b", str(folder), "ext4")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)  # noqa: A006 - psutil's name
+    assert [each.mountpoint for each in host.read_filesystems()] == [str(folder)]
 
 
 def test_memory_views_that_contradict_themselves_are_mended(monkeypatch: pytest.MonkeyPatch) -> None:
