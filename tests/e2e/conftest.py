@@ -1,16 +1,15 @@
 """One running system for all end-to-end tests, and a known load that was sent to it."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.local import ports
 from support.events import events
 from support.load import REQUESTS, WEBSOCKET_SESSIONS, Load
+from support.programs import find_binary
 from support.prometheus_api import PrometheusApi
 from support.running_system import Installation, RunningSystem
 
@@ -25,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Installation]:
     """Give free ports and an empty run directory."""
-    _require_binaries()
+    find_binary("ansflow-otelcol", "ANSFLOW_OTELCOL")
+    find_binary("prometheus", "ANSFLOW_PROMETHEUS")
     with tempfile.TemporaryDirectory(prefix="ansflow-e2e-") as folder:
         yield Installation.on_free_ports(Path(folder))
 
@@ -68,11 +68,3 @@ def business(system: RunningSystem) -> None:
     answer = system.send_events(sent, batch=True)
     assert answer.status_code == 200, answer.text
     assert answer.json()["duplicate"] == len(sent[::2])
-
-
-def _require_binaries() -> None:
-    folder = Checkout.find(Path(__file__)).binaries
-    missing = [name for name in ("ansflow-otelcol", "prometheus") if not (folder / name).exists()]
-    if missing:
-        message = f"not built: {', '.join(missing)}; `make test` builds them"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)

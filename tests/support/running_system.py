@@ -2,10 +2,8 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import httpx
 from ansflow_stack.local import ports
 from ansflow_stack.local.ports import HOST, Port
 
+from support.programs import free_ports
 from support.prometheus_api import PrometheusApi
 
 
@@ -27,10 +26,7 @@ class Installation:
     @classmethod
     def on_free_ports(cls, run_directory: Path) -> "Installation":
         """Return one whose ports were free a moment ago."""
-        with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in ports.ALL]
-            numbers = [each.getsockname()[1] for each in sockets]
-        return cls(dict(zip(ports.ALL, numbers, strict=True)), run_directory)
+        return cls(dict(zip(ports.ALL, free_ports(len(ports.ALL)), strict=True)), run_directory)
 
     @property
     def env(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What the request handlers use, and how they get it."""
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -20,6 +21,8 @@ from fastapi_service.progress import ProgressHub
 from fastapi_service.registry import RegistryClient
 from fastapi_service.run_store import RunStore
 from fastapi_service.runner import Runner
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -94,13 +97,14 @@ ProjectDep = Annotated[Project, Depends(_project)]
 
 
 def record_activity(resources: Resources, actor: Actor, action: str) -> None:
-    """Publish that a user did something.
+    """Publish and log that a user did something.
 
     Args:
         resources: The application's resources.
         actor: Who.
         action: What; one of a small fixed set.
     """
+    logger.info("%s by a user of type %s", action, actor.user_type)
     resources.publisher.publish(
         UserActivity(action=action, user_type=actor.user_type, user_id=actor.username)
     )

@@ -1,5 +1,6 @@
 """Publishes what users do."""
 
+import logging
 from functools import cache
 
 from django.conf import settings
@@ -7,6 +8,8 @@ from django.http import HttpRequest
 from platform_events import EventPublisher, UserActivity
 
 from django_service.management.models import User
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -16,16 +19,18 @@ def publisher() -> EventPublisher:
 
 
 def record(action: str, user: User | None) -> None:
-    """Publish that a user did something.
+    """Publish and log that a user did something.
 
     Args:
         action: What; one of a small fixed set.
         user: Who; `None` where nobody is named.
     """
+    user_type = user.user_type if user else "anonymous"
+    logger.info("%s by a user of type %s", action, user_type)
     publisher().publish(
         UserActivity(
             action=action,
-            user_type=user.user_type if user else "anonymous",
+            user_type=user_type,
             user_id=user.username if user else None,
         )
     )

@@ -169,8 +169,9 @@ def _fastapi(run: RunDirectory, at: Mapping[Port, str]) -> Process:
 
 def _django(run: RunDirectory, at: Mapping[Port, str]) -> Process:
     bind = f"{HOST}:{ports.DJANGO.number(os.environ)}"
-    settings = "python:django_service.gunicorn_settings"
-    serve = (_script("gunicorn"), "--config", settings, "--workers", "2", "--bind", bind)
+    # Not --config: opentelemetry-instrument takes that for an option of its own.
+    settings = ("-c", "python:django_service.gunicorn_settings")
+    serve = (_script("gunicorn"), *settings, "--workers", "2", "--bind", bind)
     return Process(
         name="django",
         command=(_script("opentelemetry-instrument"), *serve),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from ansflow_stack.local.errors import NotRunningError, StackError, StartError
 from ansflow_stack.local.processes import Process
@@ -94,14 +94,17 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a declared process, without waiting for anything.
 
+        A program that ends at once is not an error here: its state says so, and its log why.
+
         Raises:
-            StartError: supervisord refused, for instance because the program does not exist.
+            StartError: supervisord refused.
         """
         try:
             with self._rpc() as rpc:
                 rpc.supervisor.startProcess(name, False)
         except xmlrpc.client.Fault as fault:
-            raise StartError(f"{name} could not be started: {fault.faultString}") from fault
+            if fault.faultCode != Faults.SPAWN_ERROR:
+                raise StartError(f"{name} could not be started: {fault.faultString}") from fault
 
     def states(self) -> list[ProcessState]:
         """Return the state of each declared process.
