@@ -1,6 +1,9 @@
 """Rules that need no server: the catalogue's guard, label limits, bounded renderings."""
 
+import tracemalloc
+
 import pytest
+from ansflow_gateway.domain import strict_json
 from ansflow_gateway.domain.active_projects import ActiveProjects
 from ansflow_gateway.domain.events import Event, EventType, UserActivity
 from ansflow_gateway.domain.labels import LabelSetLimiter
@@ -118,3 +121,15 @@ def test_a_long_value_is_cut_visibly() -> None:
     """An echo never exceeds its bound, whatever was sent."""
     assert len(render("x" * 1_000_000)) == GOT_LIMIT
     assert render("x" * 1_000_000).endswith("…")
+
+
+def test_looking_for_bad_numbers_takes_memory_in_proportion_to_the_event() -> None:
+    """Many items below a long name don't cost the name's length each."""
+    event: object = {"x" * 20_000: [[]] * 5_000}
+    tracemalloc.start()
+    try:
+        strict_json.inspect(event)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000

@@ -2,8 +2,9 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ansflow_gateway.domain.rejection import Reason, reject
 
@@ -93,19 +94,44 @@ def inspect(event: object) -> None:
     Raises:
         RejectedError: `too_deep` or `not_finite`, naming the path.
     """
-    pending: list[tuple[object, str, int]] = [(event, "", 0)]
+    pending: list[tuple[object, _Place | None]] = [(event, None)]
     while pending:
-        value, path, depth = pending.pop()
+        value, place = pending.pop()
         if isinstance(value, NonFinite):
-            raise reject(Reason.NOT_FINITE, path or "body", "a finite number", value)
+            raise reject(Reason.NOT_FINITE, _path(place), "a finite number", value)
         if isinstance(value, dict):
-            children = [(child, f"{path}.{name}" if path else name) for name, child in value.items()]
+            children: Iterable[tuple[str | int, object]] = value.items()
         elif isinstance(value, list):
-            children = [(child, f"{path}[{index}]") for index, child in enumerate(value)]
+            children = enumerate(value)
         else:
             continue
+        depth = place.depth if place else 0
         if depth >= MAX_DEPTH:
             raise reject(
-                Reason.TOO_DEEP, path or "body", f"at most {MAX_DEPTH} levels of nesting", "a deeper one"
+                Reason.TOO_DEEP, _path(place), f"at most {MAX_DEPTH} levels of nesting", "a deeper one"
             )
-        pending.extend((child, name, depth + 1) for child, name in children)
+        pending.extend(
+            (child, _Place(place, key, depth + 1))
+            for key, child in children
+            if isinstance(child, dict | list | NonFinite)
+        )
+
+
+class _Place(NamedTuple):
+    """Where a value stands; its text is made only for a refusal.
+
+    A text for each value would let a body of 1 MiB, many items below a long name, fill all memory.
+    """
+
+    container: "_Place | None"
+    key: str | int
+    depth: int
+
+
+def _path(place: _Place | None) -> str:
+    keys: list[str | int] = []
+    while place:
+        keys.append(place.key)
+        place = place.container
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in reversed(keys))
+    return path.removeprefix(".") or "body"

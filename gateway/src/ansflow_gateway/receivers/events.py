@@ -23,6 +23,10 @@ BATCH: Final = "application/cloudevents-batch+json"
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Largest body taken, in bytes."""
 
+MAX_BATCH_ITEMS: Final = 10_000
+"""Most items of a batch: more than there are valid events in a body. Each item has a verdict, so that a body
+of `[1,1,…]` would otherwise be answered with more than a hundred megabytes."""
+
 BODY_DEADLINE_S: Final = 10.0
 """Time in which a body must arrive, in seconds."""
 
@@ -64,6 +68,8 @@ async def _take_one(request: web.Request, item: object) -> web.Response:
 async def _take_batch(request: web.Request, items: object) -> web.Response:
     if not isinstance(items, list):
         raise reject(Reason.WRONG_TYPE, "body", "an array of CloudEvents", items)
+    if len(items) > MAX_BATCH_ITEMS:
+        raise reject(Reason.BODY_TOO_LARGE, "body", f"at most {MAX_BATCH_ITEMS} items", items)
     parsed: list[Event | Rejection] = []
     for index, item in enumerate(items):
         parsed.append(_parse(item))
