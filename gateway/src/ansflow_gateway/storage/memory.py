@@ -1,5 +1,6 @@
 """A store that lives in memory: what it counted and what it knows end with the process."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
@@ -21,7 +22,9 @@ class MemoryEventStore:
     def __init__(self, fold: Callable[[Event], None], capacity: int) -> None:
         self._fold = fold
         self._capacity = capacity
-        self._known: dict[bytes, None] = {}  # in order of arrival
+        self._known: set[bytes] = set()
+        # A dict keeps the order too, but steps over all that left it to find its oldest.
+        self._arrivals: deque[bytes] = deque()
 
     async def apply(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Apply events in order; see `EventStore.apply`."""
@@ -31,6 +34,7 @@ class MemoryEventStore:
     async def close(self) -> None:
         """Forget everything."""
         self._known.clear()
+        self._arrivals.clear()
 
     def _apply(self, event: Event) -> Verdict:
         # Validation refuses control characters, so NUL can't occur in either part.
@@ -39,6 +43,7 @@ class MemoryEventStore:
             return Verdict.DUPLICATE
         self._fold(event)  # before the key: an effect that fails must not be remembered as done
         if len(self._known) >= self._capacity:
-            del self._known[next(iter(self._known))]
-        self._known[key] = None
+            self._known.remove(self._arrivals.popleft())
+        self._known.add(key)
+        self._arrivals.append(key)
         return Verdict.ACCEPTED
