@@ -68,9 +68,13 @@ def test_the_standard_metric_has_the_same_total(system: RunningSystem, load: Loa
 def test_both_django_workers_report_for_themselves(system: RunningSystem, load: Load) -> None:
     """Two gunicorn workers are two instances, and each took part."""
     assert load.requests("django")
-    per_worker = system.prometheus.query("sum by (instance) (django_http_requests_total)")
-    assert len(per_worker) == 2
-    assert all(sample.value > 0 for sample in per_worker)
+
+    def both_counted() -> None:
+        per_worker = system.prometheus.query("sum by (instance) (django_http_requests_total)")
+        assert len(per_worker) == 2
+        assert all(sample.value > 0 for sample in per_worker)
+
+    poll_until(both_counted)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -105,8 +109,12 @@ def test_no_series_is_served_twice(system: RunningSystem, load: Load) -> None:
 def test_health_checks_are_not_requests(system: RunningSystem, load: Load) -> None:
     """The gateway probes the health paths all the time; no metric and no span has them."""
     assert load.requests("fastapi")
-    probes = system.prometheus.value('sum(ansflow_health_check_duration_seconds_count{service="fastapi"})')
-    assert probes > 0
+
+    def probed() -> None:
+        probes = 'sum(ansflow_health_check_duration_seconds_count{service="fastapi"})'
+        assert system.prometheus.value(probes) > 0
+
+    poll_until(probed)
     assert (
         system.prometheus.query('http_server_request_duration_seconds_count{http_route=~".*health.*"}') == []
     )

@@ -12,6 +12,7 @@ from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, Por
 from ansflow_stack.local.processes import Process
 from ansflow_stack.local.rundir import RunDirectory
 from ansflow_stack.local.system import System
+from support.polling import poll_until
 
 ServerFactory = Callable[..., Process]
 TIMEOUT = 20.0
@@ -114,7 +115,10 @@ def test_the_report_shows_what_died_and_came_back(system: System, server: Server
     former = system.report([process])[0]
     assert former.ready
     psutil.Process(former.state.pid).kill()
-    psutil.wait_procs([psutil.Process(pid) for pid in psutil.pids() if pid == former.state.pid], timeout=5)
-    while not (now := system.report([process])[0]).ready or now.state.pid == former.state.pid:
-        pass
-    assert now.state.pid != former.state.pid
+
+    def came_back() -> None:
+        now = system.report([process])[0]
+        assert now.ready, now.reason
+        assert now.state.pid != former.state.pid
+
+    poll_until(came_back)
