@@ -41,6 +41,8 @@ logging.getLogger("a").error("two")
 QUERIES = """
 import logging
 logging.basicConfig(level=logging.DEBUG)
+# As echo=True does: SQLAlchemy itself, once it is imported, lets warnings through only.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
 logging.getLogger("sqlalchemy.engine.Engine").info("SELECT 1")
 logging.getLogger("django.db.backends").debug("SELECT 2")
 logging.getLogger("sqlalchemy.pool").warning("the pool is exhausted")
