@@ -130,4 +130,4 @@ def test_progress_off_a_terminal_is_sparse() -> None:
     progress.step("building")
     for number in range(100):
         progress.tick(f"{number} packages")
-    assert stream.getvalue() == "tool       0:00  building\n"
+    assert stream.getvalue() == "tool            0:00  building\n"

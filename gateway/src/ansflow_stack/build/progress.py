@@ -38,6 +38,6 @@ class Progress:
     def _write(self, text: str, end: str) -> None:
         self._written = time.monotonic()
         minutes, seconds = divmod(int(self._written - self._started), 60)
-        line = f"{self._name:<10} {minutes}:{seconds:02d}  {text}"
+        line = f"{self._name:<15} {minutes}:{seconds:02d}  {text}"
         self._stream.write(f"\r\x1b[2K{line[:118]}{end}" if self._terminal else f"{line}{end}")
         self._stream.flush()
