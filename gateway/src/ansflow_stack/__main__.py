@@ -1,7 +1,6 @@
 """The ``ansflow`` command."""
 
 import os
-import subprocess
 import sys
 
 import click
@@ -62,6 +61,7 @@ def up(detach: bool, no_traffic: bool, no_examples: bool, timeout: float) -> Non
     """
     console = Console()
     system = _system(console)
+    system.build()
     processes = system.processes(Selection(examples=not no_examples, traffic=not no_traffic))
     with termination_as_interrupt():
         try:
@@ -131,7 +131,8 @@ def collector_build(rebuild: bool) -> None:
 @click.pass_context
 def traffic(context: click.Context) -> None:
     """Send traffic to the two services; `ansflow traffic --help` has the options."""
-    sys.exit(subprocess.run([sys.executable, "-m", "traffic", *context.args], check=False).returncode)
+    # In this process's place, so that a signal reaches it and its end is waited for.
+    os.execv(sys.executable, [sys.executable, "-m", "traffic", *context.args])  # noqa: S606 - no shell is the point
 
 
 def _system(console: Console) -> System:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
-from ansflow_stack.local.processes import Process
+from ansflow_stack.local.processes import Process, Selection
 from ansflow_stack.local.rundir import RunDirectory
 from ansflow_stack.local.system import System
 from support.polling import poll_until
@@ -122,3 +122,13 @@ def test_the_report_shows_what_died_and_came_back(system: System, server: Server
         assert now.state.pid != former.state.pid
 
     poll_until(came_back)
+
+
+def test_asking_builds_nothing(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would run can be told, and that nothing does, on a machine where no binary has been built."""
+    monkeypatch.setenv("ANSFLOW_CACHE_DIR", str(tmp_path / "cache"))
+    processes = system.processes(Selection())
+    assert {"collector", "prometheus"} <= {process.name for process in processes}
+    with pytest.raises(NotRunningError, match="ansflow up"):
+        system.report(processes)
+    assert not (tmp_path / "cache").exists()

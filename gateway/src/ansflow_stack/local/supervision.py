@@ -86,6 +86,8 @@ class Supervisor:
                 self.states()
             except StackError as error:
                 if time.monotonic() > deadline:
+                    with contextlib.suppress(NotRunningError):
+                        self.shut_down()
                     raise StartError(f"supervisord does not answer: {error}") from error
                 time.sleep(0.05)
             else:

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
 
-from ansflow_stack.build.binaries import catalogue
+from ansflow_stack.build.binaries import Binary, catalogue
 from ansflow_stack.build.builder import ensure
 from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.local import ports, prometheus, readiness
@@ -52,16 +52,27 @@ class System:
         self._console = console
         self._supervisor = Supervisor(run)
 
-    def processes(self, selection: Selection) -> list[Process]:
-        """Return what runs, building the binaries that are missing.
+    def build(self) -> None:
+        """Build the binaries that are missing.
 
         Raises:
             BuildError: a binary could not be built.
+        """
+        for binary in self._binaries():
+            ensure(binary, self._checkout.cache)
+
+    def processes(self, selection: Selection) -> list[Process]:
+        """Return what runs.
+
+        Raises:
             StackError: a port's variable holds no port number.
         """
-        known = catalogue(self._checkout.manifest)
-        collector, prom = (ensure(known[name], self._checkout.cache) for name in ("collector", "prometheus"))
+        collector, prom = (self._checkout.binaries / binary.name for binary in self._binaries())
         return declare(self._checkout, self._run, collector, prom, selection)
+
+    def _binaries(self) -> tuple[Binary, Binary]:
+        known = catalogue(self._checkout.manifest)
+        return known["collector"], known["prometheus"]
 
     def start(self, processes: Sequence[Process], timeout: float) -> None:
         """Start everything, wave by wave, and return once all are ready. On an error nothing is left running.
@@ -88,7 +99,8 @@ class System:
             for wave in sorted({process.wave for process in processes}):
                 self._start_wave([process for process in processes if process.wave == wave], timeout)
         except BaseException:
-            self._supervisor.shut_down()
+            with suppress(NotRunningError):
+                self._supervisor.shut_down()
             raise
 
     def follow(self, processes: Sequence[Process]) -> None:
