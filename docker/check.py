@@ -2,7 +2,8 @@
 
 Run from anywhere: `python docker/check.py`. Each check is a command line that is printed before it runs, so
 that it can be repeated by hand. promtool and amtool are looked for in ANSFLOW_PROMTOOL and ANSFLOW_AMTOOL,
-else in `.cache/bin`; without them their checks are skipped, or fail where `CI=true`.
+else in `bin` of the cache (ANSFLOW_CACHE_DIR, or `.cache`); without them their checks are skipped, or fail
+where `CI=true`.
 """
 
 import os
@@ -50,7 +51,8 @@ def checks(root: Path = ROOT) -> list[Check]:
 
 def find_tool(name: str, environment: Mapping[str, str], root: Path = ROOT) -> Path | None:
     """Return the binary's path, None where there is none."""
-    path = Path(environment.get(f"ANSFLOW_{name.upper()}") or root / ".cache" / "bin" / name)
+    cache = Path(environment.get("ANSFLOW_CACHE_DIR") or root / ".cache")
+    path = Path(environment.get(f"ANSFLOW_{name.upper()}") or cache / "bin" / name)
     return path if path.is_file() else None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from ansflow_stack.build.checkout import Checkout
 
 from support.polling import poll_until
 
@@ -46,7 +47,7 @@ def free_ports(count: int) -> list[int]:
 
 def find_binary(name: str, variable: str) -> Path:
     """Return a program's path: its variable, else the built one; skip, or fail in CI, where there is none."""
-    path = Path(os.environ.get(variable) or ROOT / ".cache" / "bin" / name)
+    path = Path(os.environ.get(variable) or Checkout(ROOT).binaries / name)
     if path.is_file():
         return path
     message = f"{path} is not there: build it, or set {variable}"

@@ -41,13 +41,15 @@ def test_every_rule_and_rule_test_is_checked(check_module: ModuleType, root: Pat
 def test_a_tool_is_taken_from_its_variable_else_from_the_cache(
     check_module: ModuleType, tmp_path: Path
 ) -> None:
-    """ANSFLOW_PROMTOOL wins over .cache/bin; a path that isn't there is no tool."""
+    """ANSFLOW_PROMTOOL wins over the cache, wherever it is; a path that isn't there is no tool."""
     cached = tmp_path / ".cache" / "bin" / "promtool"
     cached.parent.mkdir(parents=True)
     assert check_module.find_tool("promtool", {}, tmp_path) is None
     cached.touch()
     own = _tool(tmp_path, "true")
     assert check_module.find_tool("promtool", {}, tmp_path) == cached
+    moved = {"ANSFLOW_CACHE_DIR": str(tmp_path / ".cache")}
+    assert check_module.find_tool("promtool", moved, Path("/nowhere")) == cached
     assert check_module.find_tool("promtool", {"ANSFLOW_PROMTOOL": str(own)}, tmp_path) == own
     assert check_module.find_tool("promtool", {"ANSFLOW_PROMTOOL": "/nowhere"}, tmp_path) is None
 
