@@ -4,18 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from math import isfinite
+from math import nan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 from ansflow_gateway import otel_variables
+from ansflow_gateway.domain.urls import MASK, is_http, masked
 from ansflow_gateway.errors import ConfigurationError
 from ansflow_gateway.otel_variables import TelemetrySettings
 
 PREFIX: Final = "ANSFLOW_GATEWAY_"
-MASK: Final = "***"
 
 ValueT = TypeVar("ValueT")
 
@@ -98,13 +97,14 @@ class Settings:
             JSON values by name, secrets masked.
         """
         telemetry = {
-            "otlp_metrics_endpoint": self.telemetry.endpoint,
+            "otlp_metrics_endpoint": self.telemetry.endpoint and masked(self.telemetry.endpoint),
             "metric_export_interval": self.telemetry.interval_s,
             "service_name": self.telemetry.service_name,
             "resource_attributes": dict(self.telemetry.resource),
         }
         own = {name: getattr(self, name) for name in self.__slots__ if name != "telemetry"}
-        return own | {"services": dict(self.services), "token": MASK if self.token else None} | telemetry
+        services = {name: masked(url) for name, url in self.services.items()}
+        return own | {"services": services, "token": MASK if self.token else None} | telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +208,12 @@ def _whole(given: _Given, low: int, high: int) -> int:
 
 
 def _seconds(given: _Given) -> float:
-    return _positive(given, "a number of seconds from 0.01 to 604800", 0.01, 604_800)
-
-
-def _positive(given: _Given, expected: str, low: float, high: float) -> float:
     try:
         number = float(given.text)
     except ValueError:
-        raise given.wrong(expected) from None
-    if not isfinite(number) or not low <= number <= high:
-        raise given.wrong(expected)
+        number = nan
+    if not 0.01 <= number <= 604_800:
+        raise given.wrong("a number of seconds from 0.01 to 604800")
     return number
 
 
@@ -228,27 +224,16 @@ def _one_of(given: _Given, choices: Mapping[str, ValueT]) -> ValueT:
         raise given.wrong("one of " + ", ".join(choices)) from None
 
 
-def _url(given: _Given, text: str, expected: str) -> str:
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or re.search(r"\s", text):
-        raise given.wrong(expected)
-    return text
-
-
 def _services(given: _Given) -> Mapping[str, str]:
     expected = "name=URL pairs separated by commas, with names of letters, digits and ._- and http(s) URLs"
     services: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in given.text.split(","))):
         name, _, url = pair.partition("=")
-        if not _SERVICE_NAME.fullmatch(name):
+        if not (_SERVICE_NAME.fullmatch(name) and is_http(url)):
             raise given.wrong(expected)
         if name in services:
             raise given.wrong(f"each name once, not {name!r} twice")
-        services[name] = _url(given, url, expected)
+        services[name] = url
     return MappingProxyType(services)
 
 

@@ -5,11 +5,12 @@ Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-v
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import nan
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from ansflow_gateway.domain.urls import is_http
 from ansflow_gateway.errors import ConfigurationError
 
 DEFAULT_SERVICE_NAME: Final = "ansflow-gateway"
@@ -76,12 +77,7 @@ def _endpoint(environ: Mapping[str, str]) -> str:
     if not environ.get(key):
         key, path = "OTEL_EXPORTER_OTLP_ENDPOINT", "/v1/metrics"
     url = environ.get(key) or DEFAULT_ENDPOINT
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    if not is_http(url):
         raise ConfigurationError(key, repr(url), "an http or https URL")
     return url.removesuffix("/") + path if path else url
 
@@ -92,8 +88,8 @@ def _interval(environ: Mapping[str, str]) -> float:
     try:
         milliseconds = float(text)
     except ValueError:
-        milliseconds = float("nan")
-    if not isfinite(milliseconds) or not 10 <= milliseconds <= 86_400_000:
+        milliseconds = nan
+    if not 10 <= milliseconds <= 86_400_000:
         raise ConfigurationError(key, repr(text), "a number of milliseconds from 10 to 86400000")
     return milliseconds / 1000
 

@@ -63,7 +63,7 @@ async def test_without_a_collector_the_gateway_works_and_says_so(
     """Events are taken while pushes fail; health warns with the cause, and is still 200."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
     gateway = await start_gateway(
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_METRIC_EXPORT_INTERVAL": "50"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:hush@127.0.0.1:1", "OTEL_METRIC_EXPORT_INTERVAL": "50"},
         flush_deadline="0.5",
     )
     for _ in range(20):
@@ -76,7 +76,8 @@ async def test_without_a_collector_the_gateway_works_and_says_so(
     async with gateway.session.get(gateway.url + "/health/") as response:
         (check,) = (await response.json(content_type=None))["checks"]["otlp:failedPushes"]
         assert check["status"] == "warn"
-        assert check["output"].startswith("http://127.0.0.1:1/v1/metrics: ")
+        assert check["output"].startswith("http://***@127.0.0.1:1/v1/metrics: ")
+        assert "hush" not in check["output"]
     assert response.status in {200, 503}  # 503 only before the first sample of the host
 
 

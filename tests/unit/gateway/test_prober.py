@@ -109,10 +109,15 @@ async def test_checks_of_a_service_that_went_away_are_down_until_it_is_back(
     assert messages == ["service is up", "service is down", "service is up"]
 
 
-async def test_a_service_that_is_not_there_is_down(start_gateway: StartGateway) -> None:
-    """A refused connection is overall 0, and nothing more."""
-    gateway = await start_gateway(services="api=http://127.0.0.1:1/health/")
+async def test_a_service_that_is_not_there_is_down(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refused connection is overall 0, and nothing more; the log doesn't tell the URL's password."""
+    gateway = await start_gateway(services="api=http://me:hush@127.0.0.1:1/health/")
     await expect(gateway, {"overall": 0})
+    (said,) = (record.__dict__ for record in caplog.records if record.msg == "service is down")
+    assert said["url"] == "http://***@127.0.0.1:1/health/"
+    assert "hush" not in said["problem"]
 
 
 async def test_a_slow_service_does_not_hold_up_the_others(

@@ -135,6 +135,13 @@ def test_standard_variables_say_where_metrics_go(environ: dict[str, str], endpoi
         ),
         (
             {},
+            {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c:4318/ v1"},
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            "'http://c:4318/ v1'",
+            "an http or https URL",
+        ),
+        (
+            {},
             {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "OTEL_EXPORTER_OTLP_PROTOCOL",
             "'grpc'",
@@ -179,8 +186,13 @@ def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_secrets_are_never_shown() -> None:
-    """The effective settings mask the token."""
-    assert TOKEN not in str(config.load({"token": TOKEN}, {}).shown())
+    """The effective settings mask the token, and who a URL says that the gateway is."""
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"https://me:{TOKEN}@c:4318"}
+    services = f"a=http://{TOKEN}@a/health/?b=@,b=http://b/@"
+    shown = config.load({"token": TOKEN, "services": services}, environ).shown()
+    assert TOKEN not in str(shown)
+    assert shown["services"] == {"a": "http://***@a/health/?b=@", "b": "http://b/@"}
+    assert shown["otlp_metrics_endpoint"] == "https://***@c:4318/v1/metrics"
 
 
 def test_log_records_are_one_structured_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,8 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
+from ansflow_gateway.domain.urls import masked
+
 _LOG: Final = logging.getLogger(__name__)
 
 REMIND_AFTER_S: Final = 300.0
@@ -126,5 +128,5 @@ def build_push_reader(
     Returns:
         The reader, and the exporter whose `state` tells how it goes.
     """
-    exporter = SteadyExporter(OTLPMetricExporter(endpoint=endpoint), endpoint)
+    exporter = SteadyExporter(OTLPMetricExporter(endpoint=endpoint), masked(endpoint))
     return PeriodicExportingMetricReader(exporter, export_interval_millis=interval_s * 1000), exporter

@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 
 from ansflow_gateway.domain.health import ServiceHealth
+from ansflow_gateway.domain.urls import masked
 from ansflow_gateway.prober.probe import ProbeResult, Target, probe
 
 _LOG: Final = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class HealthProber:
 
 
 def _log_change(target: Target, before: ServiceHealth | None, now: ServiceHealth) -> None:
-    facts = {"service": target.service, "url": target.url}
+    facts = {"service": target.service, "url": masked(target.url)}
     if before is None or before.up != now.up:
         if now.up:
             _LOG.info("service is up", extra=facts)
