@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping
 
 import pytest
+from ansflow_gateway.domain.health import ServiceHealth, read_document
+from ansflow_gateway.prober import probe
 from support.gateway import Answer, Gateway, StartGateway, StartService, eventually, series
 
 HEALTHY = {
@@ -174,3 +176,31 @@ async def test_stopping_does_not_wait_for_a_probe(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+async def test_an_unforeseen_failure_is_a_failed_probe(
+    start_gateway: StartGateway,
+    start_service: StartService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A fault in reading one service's answer is that service's trouble: the others are watched on."""
+    read = read_document
+
+    def stumble(document: object, status: int) -> ServiceHealth:
+        if document == {"status": "pass", "stumble": True}:
+            raise RuntimeError("nobody thought of this")
+        return read(document, status)
+
+    monkeypatch.setattr(probe, "read_document", stumble)
+    odd = await start_service(Answer(body=b'{"status": "pass", "stumble": true}'))
+    plain = await start_service(Answer(body=b'{"status": "pass"}'))
+    gateway = await start_gateway(services=f"odd={odd.url},plain={plain.url}", probe_interval="0.05")
+
+    def watched_on() -> None:
+        assert statuses(gateway, "odd") == {"overall": 0}
+        assert statuses(gateway, "plain") == {"overall": 1}
+        assert plain.asked > 2
+
+    await eventually(watched_on)
+    assert "a probe failed for an unforeseen reason" in caplog.text

@@ -1,6 +1,7 @@
 """One look at one service's health."""
 
 import json
+import logging
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +9,8 @@ from typing import Final
 import aiohttp
 
 from ansflow_gateway.domain.health import NotHealthError, ServiceHealth, read_document, unreachable
+
+_LOG: Final = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Largest health document that is read."""
@@ -65,6 +68,9 @@ async def probe(
         health = unreachable(f"no answer within {deadline_s:g} s", before)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         health = unreachable(f"{type(error).__name__}: {error}"[:200], before)
+    except Exception as error:  # noqa: BLE001 - an answer that nobody thought of must not end the watch on all
+        _LOG.exception("a probe failed for an unforeseen reason", extra={"service": target.service})
+        health = unreachable(f"unforeseen: {type(error).__name__}", before)
     return ProbeResult(target, health, time.perf_counter() - started)
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.local import ports
+from ansflow_stack.local.errors import StackError
 from ansflow_stack.local.ports import HOST, Port
 from ansflow_stack.local.rundir import RunDirectory
+
+_LEAST_MEMORY_MIB = 64
+"""An idle Collector needs half of it."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,21 @@ def _collector(checkout: Checkout, run: RunDirectory, binary: Path, at: Mapping[
         env={
             "ANSFLOW_COLLECTOR_HOST": HOST,
             "ANSFLOW_DATA_DIR": str(run.data),
+            **_memory_limit(os.environ),
             **{port.variable: str(port.number(os.environ)) for port in listens},
         },
         ready_url=f"{at[ports.COLLECTOR_HEALTH]}/",
         urls={"Metrics of everything": f"{at[ports.COLLECTOR_METRICS]}/metrics"},
     )
+
+
+def _memory_limit(env: Mapping[str, str]) -> dict[str, str]:
+    """Let Go's collector work harder before the memory limiter refuses data: at 80 % of its hard limit."""
+    variable, default = "ANSFLOW_COLLECTOR_MEMORY_MIB", "512"
+    text = env.get(variable) or default
+    if not text.isascii() or not text.isdigit() or int(text) < _LEAST_MEMORY_MIB:
+        raise StackError(f"{variable}={text!r}: expected a number of MiB, at least {_LEAST_MEMORY_MIB}")
+    return {variable: text, "GOMEMLIMIT": f"{int(text) * 8 // 10}MiB"}
 
 
 def _prometheus(run: RunDirectory, binary: Path, at: Mapping[Port, str]) -> Process:
