@@ -92,14 +92,14 @@ def status() -> None:
     console = Console()
     system = _system(console)
     try:
-        reports = system.report(system.processes(Selection()))
+        reports = system.report()
     except NotRunningError as error:
         console.print(str(error))
         sys.exit(_NOT_RUNNING)
     table = Table("process", "state", "pid", "uptime", "ready", box=None, pad_edge=False)
     for report in reports:
         table.add_row(
-            report.process.name,
+            report.state.name,
             report.state.state.lower(),
             str(report.state.pid or "-"),
             f"{report.state.uptime:.0f} s",

@@ -62,6 +62,11 @@ class RunDirectory:
         digest = hashlib.sha256(os.fsencode(here)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"ansflow-{digest}.sock"
 
+    @property
+    def ready_urls(self) -> Path:
+        """The readiness URL of each process that was started, as JSON."""
+        return self.path / "ready-urls.json"
+
     def log(self, name: str) -> Path:
         """Return the log file of a process."""
         return self.logs / f"{name}.log"

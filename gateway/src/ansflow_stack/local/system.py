@@ -1,5 +1,6 @@
 """Starts and stops the whole system, and says how it is."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,7 +32,6 @@ _LOG_LINES = 20
 class ProcessReport:
     """How a process is."""
 
-    process: Process
     state: ProcessState
     ready: bool
     reason: str
@@ -94,6 +94,8 @@ class System:
         ports.require_free(ports.resolve(port for process in processes for port in process.listens))
         self._run.create()
         prometheus.write_configuration(self._checkout, self._run)
+        ready_urls = {process.name: process.ready_url for process in processes}
+        self._run.ready_urls.write_text(json.dumps(ready_urls))
         self._supervisor.launch(processes)
         try:
             for wave in sorted({process.wave for process in processes}):
@@ -125,18 +127,17 @@ class System:
         """
         self._supervisor.shut_down()
 
-    def report(self, processes: Sequence[Process]) -> list[ProcessReport]:
-        """Return how each process is; processes that this run leaves out are left out.
+    def report(self) -> list[ProcessReport]:
+        """Return how each process is, in the order of their starts.
 
         Raises:
             NotRunningError: nothing runs.
         """
         if self._supervisor.pid is None:
             raise NotRunningError(f"nothing runs in {self._run.path}; start it with `ansflow up`")
-        states = {state.name: state for state in self._supervisor.states()}
-        return [
-            self._report(process, states[process.name]) for process in processes if process.name in states
-        ]
+        # As it was started: this shell's variables may name other ports.
+        ready_urls = json.loads(self._run.ready_urls.read_text())
+        return [_report(state, ready_urls[state.name]) for state in self._supervisor.states()]
 
     def _start_wave(self, wave: Sequence[Process], timeout: float) -> None:
         for process in wave:
@@ -148,54 +149,51 @@ class System:
             while waiting:
                 status.update(f"waiting for {', '.join(process.name for process in waiting)}")
                 states = {state.name: state for state in self._supervisor.states()}
-                reports = [self._report(process, states[process.name]) for process in waiting]
                 elapsed = time.monotonic() - begun
-                for report in reports:
+                for process in list(waiting):
+                    report = _report(states[process.name], process.ready_url)
                     if report.state.ended:
-                        raise StartError(self._obituary(report.process, f"ended ({report.state.state})"))
+                        raise StartError(self._obituary(process, f"ended ({report.state.state})"))
                     if report.ready:
-                        waiting.remove(report.process)
-                        self._console.print(
-                            f"[green]✓[/] {report.process.name:<10} ready after {elapsed:.1f} s"
-                        )
+                        waiting.remove(process)
+                        self._console.print(f"[green]✓[/] {process.name:<10} ready after {elapsed:.1f} s")
                     elif elapsed > timeout:
                         why = f"was not ready after {timeout:.0f} s: {report.reason}"
-                        raise StartError(self._obituary(report.process, why))
+                        raise StartError(self._obituary(process, why))
                 time.sleep(_POLL_SECONDS)
 
     def _prepare(self, process: Process) -> None:
         if not process.prepare:
             return
         log = self._run.log(f"{process.name}-prepare")
-        with log.open("w") as output:
-            done = subprocess.run(
-                process.prepare,
-                env={**os.environ, **process.env},
-                cwd=self._run.path,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                timeout=_PREPARE_SECONDS,
-                check=False,
-            )
-        if done.returncode != 0:
-            command = " ".join(process.prepare[1:])
-            raise StartError(
-                f"{process.name}: `{command}` ended with {done.returncode}:\n{last_lines(log, _LOG_LINES)}"
-            )
-
-    def _report(self, process: Process, state: ProcessState) -> ProcessReport:
-        if not state.running:
-            return ProcessReport(process, state, False, state.state.lower())
-        if process.ready_url is None:
-            # Without a URL, having outlived supervisord's start time is what can be seen.
-            return ProcessReport(process, state, state.state == "RUNNING", "runs")
-        answer = readiness.probe(process.ready_url)
-        return ProcessReport(process, state, answer.ready, answer.reason)
+        try:
+            with log.open("w") as output:
+                subprocess.run(
+                    process.prepare,
+                    env={**os.environ, **process.env},
+                    cwd=self._run.path,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    timeout=_PREPARE_SECONDS,
+                    check=True,
+                )
+        except subprocess.SubprocessError as error:
+            raise StartError(f"{process.name}: {error}\n{last_lines(log, _LOG_LINES)}") from error
 
     def _obituary(self, process: Process, what: str) -> str:
         log = self._run.log(process.name)
         return f"{process.name} {what}\nlast lines of {log}:\n{last_lines(log, _LOG_LINES)}"
+
+
+def _report(state: ProcessState, ready_url: str | None) -> ProcessReport:
+    if not state.running:
+        return ProcessReport(state, False, state.state.lower())
+    if ready_url is None:
+        # Without a URL, having outlived supervisord's start time is what can be seen.
+        return ProcessReport(state, state.state == "RUNNING", "runs")
+    answer = readiness.probe(ready_url)
+    return ProcessReport(state, answer.ready, answer.reason)
 
 
 @contextmanager
