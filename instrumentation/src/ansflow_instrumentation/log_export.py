@@ -21,12 +21,14 @@ class ExportedRecords(logging.Filter):
 
     Args:
         handler: The OTLP handler that this filter is added to.
+        level: The least level that is exported.
         quiet: Loggers of which, with all below them, only warnings and worse are exported.
     """
 
-    def __init__(self, handler: logging.Handler, quiet: Iterable[str]) -> None:
+    def __init__(self, handler: logging.Handler, level: int, quiet: Iterable[str]) -> None:
         super().__init__()
         self._handler = handler
+        self._level = level
         self._quiet = tuple(quiet)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -40,7 +42,7 @@ class ExportedRecords(logging.Filter):
         """
         self._keep_last_resort(record)
         # Exporters run with telemetry suppressed; one that logs (urllib3 does, at DEBUG) would feed itself.
-        return is_instrumentation_enabled() and not self._is_chatter(record)
+        return record.levelno >= self._level and is_instrumentation_enabled() and not self._is_chatter(record)
 
     def _is_chatter(self, record: logging.LogRecord) -> bool:
         return record.levelno < logging.WARNING and any(
@@ -69,4 +71,6 @@ def choose_exported_records(env: Mapping[str, str]) -> None:
     quiet = [name.strip() for name in env.get(QUIET_LOGGERS_VARIABLE, "").split(",") if name.strip()]
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LoggingHandler):
-            handler.addFilter(ExportedRecords(handler, quiet))
+            handler.addFilter(ExportedRecords(handler, handler.level, quiet))
+            # The filter decides instead: a record that is not exported may still be the console's.
+            handler.setLevel(logging.NOTSET)

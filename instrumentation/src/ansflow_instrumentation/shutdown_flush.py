@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -48,9 +49,19 @@ def _wrap_shutdown(server: ModuleType) -> None:
         try:
             await shutdown(*args, **kwargs)
         finally:
-            await asyncio.to_thread(flush, flush_timeout_s(os.environ))
+            with survive("Flushing telemetry", passing=(asyncio.CancelledError,)):
+                await _flush_beside_the_loop(flush_timeout_s(os.environ))
 
     server.Server.shutdown = shutdown_then_flush
+
+
+async def _flush_beside_the_loop(timeout_s: float) -> None:
+    # A thread of its own: those of the loop's executor may be busy with the application's work for good.
+    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ansflow-flush")
+    try:
+        await asyncio.get_running_loop().run_in_executor(executor, flush, timeout_s)
+    finally:
+        executor.shutdown(wait=False)
 
 
 def flush_timeout_s(env: Mapping[str, str]) -> float:

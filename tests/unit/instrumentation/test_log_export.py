@@ -21,6 +21,18 @@ def test_an_unconfigured_console_still_shows_warnings(receiver: OtlpReceiver, tm
     assert _bodies(receiver) == ["seen"]
 
 
+def test_the_exported_level_is_not_the_consoles(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """OTEL_PYTHON_LOG_HANDLER_LEVEL is for what is exported; the console keeps its warnings."""
+    finished = run_python(
+        "import logging; logging.getLogger('a').warning('seen'); logging.getLogger('a').error('seen, too')",
+        receiver,
+        tmp_path,
+        variables={"OTEL_PYTHON_LOG_HANDLER_LEVEL": "error"},
+    )
+    assert [line for line in finished.stderr.splitlines() if "seen" in line] == ["seen", "seen, too"]
+    assert _bodies(receiver) == ["seen, too"]
+
+
 def test_a_configured_console_shows_everything_once(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """`basicConfig` works as if telemetry were not there, and no record is written twice."""
     finished = run_python(

@@ -42,6 +42,26 @@ def test_nothing_is_lost_at_the_end(
     assert len([r for r in receiver.log_records() if "asked for" in r.body.string_value]) == 60
 
 
+def test_threads_of_the_application_do_not_hold_the_flush(
+    start: StartService, receiver: OtlpReceiver
+) -> None:
+    """Where work of the application fills the loop's executor, all is sent, and SIGTERM ends the process."""
+    service = start(*UVICORN, variables=BUFFERED)
+    service.get("/busy")
+    service.stop(signal.SIGTERM)
+    assert service.process.returncode == -signal.SIGTERM
+    assert receiver.requests_counted() == {"/busy": 1}
+    assert receiver.server_spans() == {"GET /busy": 1}
+
+
+def test_a_flush_that_fails_is_one_warning(start: StartService) -> None:
+    """A time limit that no clock can hold is a warning, and uvicorn ends as ever."""
+    service = start(*UVICORN, variables={"ANSFLOW_FLUSH_TIMEOUT": "9" * 30})
+    output = service.stop(signal.SIGTERM)
+    assert output.count("Flushing telemetry failed; the application runs on without it: OverflowError") == 1
+    assert service.process.returncode == -signal.SIGTERM
+
+
 def test_a_silent_collector_does_not_hold_the_process(start: StartService) -> None:
     """Where nothing answers, what is left is given up at the deadline, and uvicorn ends as ever."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

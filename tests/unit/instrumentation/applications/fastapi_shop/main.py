@@ -1,7 +1,9 @@
 """Items, a mounted application, a WebSocket, operational paths, and neighbours whose names look alike."""
 
+import asyncio
 import logging
 import os
+import time
 
 from fastapi import FastAPI, WebSocket
 from fastapi.applications import FastAPI as DirectlyImported
@@ -25,6 +27,13 @@ async def item(item_id: int) -> dict[str, int]:
 async def pid() -> int:
     """Answer with the worker's process id."""
     return os.getpid()
+
+
+@app.get("/busy")
+async def busy() -> None:
+    """Leave work behind that keeps every thread of the loop's executor for minutes."""
+    for _ in range(40):
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 600)
 
 
 @app.get("/broken")
