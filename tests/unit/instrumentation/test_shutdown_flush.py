@@ -11,6 +11,8 @@ BUFFERED = {"OTEL_METRIC_EXPORT_INTERVAL": "600000", "OTEL_BSP_SCHEDULE_DELAY": 
 """Nothing would leave before the process does."""
 
 UVICORN = ("uvicorn", "fastapi_shop.main:app", "--port", "{port}")
+# By default uvicorn kills a worker that takes 5 s to import: a busy machine may take longer.
+UVICORN_WORKERS = (*UVICORN, "--workers", "2", "--timeout-worker-healthcheck", "60")
 
 
 GUNICORN = (
@@ -24,8 +26,8 @@ GUNICORN = (
     [
         pytest.param(UVICORN, signal.SIGTERM, id="uvicorn-term"),
         pytest.param(UVICORN, signal.SIGINT, id="uvicorn-int"),
-        pytest.param((*UVICORN, "--workers", "2"), signal.SIGTERM, id="uvicorn-workers-term"),
-        pytest.param((*UVICORN, "--workers", "2"), signal.SIGINT, id="uvicorn-workers-int"),
+        pytest.param(UVICORN_WORKERS, signal.SIGTERM, id="uvicorn-workers-term"),
+        pytest.param(UVICORN_WORKERS, signal.SIGINT, id="uvicorn-workers-int"),
         # SIGINT is left out here: gunicorn turns it into SIGQUIT, on which UvicornWorker hangs by itself.
         pytest.param(GUNICORN, signal.SIGTERM, id="gunicorn-uvicorn-workers-term"),
     ],

@@ -13,6 +13,8 @@ CHOSEN = {"OTEL_RESOURCE_ATTRIBUTES": "service.namespace=test,service.instance.i
 
 GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2")
 UVICORN = ("uvicorn", "fastapi_shop.main:app", "--port", "{port}")
+# By default uvicorn kills a worker that takes 5 s to import: a busy machine may take longer.
+UVICORN_WORKERS = (*UVICORN, "--workers", "2", "--timeout-worker-healthcheck", "60")
 
 
 def _ask_until_both_answered(
@@ -58,7 +60,7 @@ def test_forked_workers_derive_theirs(start: StartService, receiver: OtlpReceive
 
 def test_spawned_workers_derive_theirs(start: StartService, receiver: OtlpReceiver) -> None:
     """`uvicorn --workers` starts new interpreters that all read the user's id: they differ as well."""
-    answers = _ask_until_both_answered(start, *UVICORN, "--workers", "2", path="/pid", variables=CHOSEN)
+    answers = _ask_until_both_answered(start, *UVICORN_WORKERS, path="/pid", variables=CHOSEN)
     assert _counted(receiver) == {f"blue-{pid}": times for pid, times in answers.items()}
 
 
