@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -108,13 +108,18 @@ def database(url: str, *, data_dir: Path) -> dict[str, Any]:
             f"DATABASE_URL: expected sqlite:///… or postgresql://…, got the scheme {scheme[:20]!r}"
         )
     parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        # The error repeats what it takes for the port: a part of a password that is not escaped.
+        raise ConfigError("DATABASE_URL: expected a port from 0 to 65535 after the host") from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.removeprefix("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 3} | dict(parse_qsl(parts.query)),
@@ -154,6 +159,14 @@ def cache(url: str) -> dict[str, Any]:
 
 def _http_url(name: str, url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_port(parts):
         raise ConfigError(f"{name}: expected an http(s) URL, got {url!r}")
     return url.rstrip("/")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Tell whether the port, if there is one, is a number that a port can have."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -63,11 +64,14 @@ def body_of(request: HttpRequest) -> dict[str, object]:
         The object; empty for an empty body.
 
     Raises:
-        ApiError: 400 for what is not JSON, 422 for what is not an object.
+        ApiError: 400 for what is not JSON, 413 for what is too large, 422 for what is not an object.
     """
     try:
         value = json.loads(request.body or b"{}")
-    except ValueError as error:
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
+    except RequestDataTooBig as error:
+        raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large") from error
+    except (ValueError, RecursionError) as error:
         raise ApiError(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
     if not isinstance(value, dict):
         raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a JSON object")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 class ConfigError(ValueError):
@@ -75,7 +75,7 @@ class Config:
         def base_url(name: str, default: str) -> str:
             url = get(name, default)
             parts = urlsplit(url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
+            if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_port(parts):
                 raise ConfigError(f"{name}: expected an http(s) URL, got {url!r}")
             return url.rstrip("/")
 
@@ -94,6 +94,14 @@ class Config:
             max_parallel_runs=whole("MAX_PARALLEL_RUNS", 8, 1, 1000),
             log_level=log_level,
         )
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Tell whether the port, if there is one, is a number that a port can have."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 _ASYNC_DRIVERS = {

@@ -57,10 +57,15 @@ def client(serve: Callable[[dict[str, str]], str], launch: Launch, data_dir: Pat
         ("POST", "/api/projects/", {"slug": "x", "name": "X", "owner": "nobody"}, 422),
         ("POST", "/api/projects/", {"slug": "web-shop", "name": "X", "owner": "ada"}, 409),
         ("PATCH", "/api/users/ada/", {"shoe_size": "7"}, 422),
+        ("PATCH", "/api/users/ada/", {"user_type": ""}, 422),
+        ("PATCH", "/api/users/ada/", {"display_name": ""}, 422),
+        ("PATCH", "/api/users/ada/", {"email": None}, 422),
+        ("PATCH", "/api/projects/web-shop/", {"name": ""}, 422),
         ("DELETE", "/api/users/ada/", None, 409),
         ("POST", "/api/sessions/", {"username": "nobody"}, 401),
         ("PUT", "/api/settings/", {"max_concurrent_runs": 0}, 422),
         ("PUT", "/api/settings/", {"max_concurrent_runs": True}, 422),
+        ("PUT", "/api/settings/", {"run_timeout_s": 10**400}, 422),
         ("PUT", "/api/settings/", {"paused": "yes"}, 422),
         ("PUT", "/api/settings/", {"colour": "blue"}, 422),
         ("PUT", "/api/settings/", [], 422),
@@ -76,9 +81,23 @@ def test_requests_that_cannot_be_served(
         assert answer.json()["detail"]
 
 
-def test_body_that_is_not_json(client: httpx.Client) -> None:
-    """A body that is not JSON is a 400."""
-    assert client.post("/api/users/", content=b"{nope").status_code == 400
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{nope", 400),
+        (b"\xff", 400),
+        (b'{"username": "\\ud800"}', 400),
+        (b"[" * 50_000, 400),
+        (b'{"run_timeout_s": NaN}', 422),
+        (b" " * 70_000, 413),
+    ],
+    ids=["broken", "no UTF-8", "half a surrogate pair", "deep", "not a number", "large"],
+)
+def test_body_that_is_not_json(client: httpx.Client, body: bytes, status: int) -> None:
+    """A body that is not JSON, or too large, is refused with a reason."""
+    answer = client.put("/api/settings/", content=body)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
 
 
 def test_user_life_cycle(client: httpx.Client) -> None:
@@ -187,6 +206,9 @@ def test_database_addresses(tmp_path: Path) -> None:
     ("name", "value", "message"),
     [
         ("DATABASE_URL", "mysql://root:hunter2@db/x", "got the scheme 'mysql'"),
+        ("DATABASE_URL", "postgresql://u:hunter2/3@db/x", "expected a port"),
+        ("FASTAPI_SERVICE_URL", "http://127.0.0.1:http", "got 'http://127.0.0.1:http'"),
+        ("EVENT_SINK_URL", "http://127.0.0.1:99999", "got 'http://127.0.0.1:99999'"),
         ("REDIS_URL", "memcached://x", "got the scheme 'memcached'"),
         ("FASTAPI_SERVICE_URL", "localhost:8001", "got 'localhost:8001'"),
         ("EVENT_SINK_URL", "x", "got 'x'"),

@@ -38,6 +38,8 @@ def test_database_url_gets_an_async_driver(url: str, expected: str) -> None:
         ("DATABASE_URL", "mysql://root:hunter2@db/x", "got the scheme 'mysql'"),
         ("DJANGO_SERVICE_URL", "localhost:8000", "got 'localhost:8000'"),
         ("EVENT_SINK_URL", "kafka://x", "got 'kafka://x'"),
+        ("DJANGO_SERVICE_URL", "http://127.0.0.1:http", "got 'http://127.0.0.1:http'"),
+        ("EVENT_SINK_URL", "http://127.0.0.1:99999", "got 'http://127.0.0.1:99999'"),
         ("STAGE_TIME_FACTOR", "fast", "got 'fast'"),
         ("STAGE_FAILURE_SHARE", "1.5", "from 0 to 1, got '1.5'"),
         ("STAGE_TIME_FACTOR", "nan", "got 'nan'"),

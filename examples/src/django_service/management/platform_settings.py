@@ -1,6 +1,5 @@
 """The settings there are, what they may be, and what holds for a project."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,7 +24,7 @@ class Kind:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _in_range(low: float, high: float, *, whole: bool) -> Callable[[object], bool]:

@@ -10,7 +10,7 @@ from django_service.errors import ApiError, body_of
 from django_service.management import pipelines
 from django_service.management.activity import record_request
 from django_service.management.models import Project, User
-from django_service.management.views.forms import ProjectChangeForm, ProjectForm, cleaned
+from django_service.management.views.forms import ProjectChangeForm, ProjectForm, changes, cleaned
 from django_service.management.views.paging import page_of
 
 _LATEST_RUNS = 5
@@ -41,7 +41,7 @@ class ProjectView(View):
 
     def patch(self, request: HttpRequest, slug: str) -> JsonResponse:
         project = existing_project(slug)
-        values = cleaned(ProjectChangeForm, body_of(request))
+        values = changes(ProjectChangeForm, body_of(request))
         if "owner" in values:
             project.owner = _owner(values.pop("owner"))
         for name, value in values.items():

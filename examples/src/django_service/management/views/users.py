@@ -11,7 +11,7 @@ from django.views import View
 from django_service.errors import ApiError, body_of
 from django_service.management.activity import record, record_request
 from django_service.management.models import User
-from django_service.management.views.forms import SessionForm, UserChangeForm, UserForm, cleaned
+from django_service.management.views.forms import SessionForm, UserChangeForm, UserForm, changes, cleaned
 from django_service.management.views.paging import page_of
 
 
@@ -39,7 +39,7 @@ class UserView(View):
 
     def patch(self, request: HttpRequest, username: str) -> JsonResponse:
         user = existing_user(username)
-        values = cleaned(UserChangeForm, body_of(request))
+        values = changes(UserChangeForm, body_of(request))
         for name, value in values.items():
             setattr(user, name, value)
         user.save(update_fields=list(values))
