@@ -45,7 +45,6 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self._engine = _engine(url)
-        self._ready = asyncio.Event()
         self.session: async_sessionmaker[AsyncSession] = async_sessionmaker(
             self._engine, expire_on_commit=False
         )
@@ -67,14 +66,14 @@ class Database:
         async with self._engine.begin() as connection:
             await self._lock_schema(connection)
             await connection.run_sync(_create_and_seed)
-        self._ready.set()
 
     async def prepare_until_done(self) -> None:
         """Prepare; where the database cannot be used yet, try again until it can."""
         failures = 0
-        while not self._ready.is_set():
+        while True:
             try:
                 await self.prepare()
+                break
             except UNREACHABLE as error:
                 failures += 1
                 if failures == 1:
@@ -84,10 +83,6 @@ class Database:
                 await asyncio.sleep(_RETRY_S)
         if failures:
             logger.info("database is ready after %d failed attempts", failures)
-
-    async def wait_ready(self) -> None:
-        """Wait until the schema is there."""
-        await self._ready.wait()
 
     async def probe(self) -> None:
         """Read from a table.

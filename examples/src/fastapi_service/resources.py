@@ -66,6 +66,10 @@ def resources_of(connection: HTTPConnection) -> Resources:
 ResourcesDep = Annotated[Resources, Depends(resources_of)]
 
 
+RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+"""A number in a path that can be a row's: databases refuse larger ones with an error."""
+
+
 async def _session(resources: ResourcesDep) -> AsyncIterator[AsyncSession]:
     async with resources.database.session() as session:
         yield session

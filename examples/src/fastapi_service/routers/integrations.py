@@ -5,7 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from fastapi_service.models import Integration
-from fastapi_service.resources import ActorDep, ProjectDep, ResourcesDep, SessionDep, record_activity
+from fastapi_service.resources import ActorDep, ProjectDep, ResourcesDep, RowId, SessionDep, record_activity
 from fastapi_service.schemas import IntegrationCheck, IntegrationIn, IntegrationOut
 
 router = APIRouter(prefix="/api/v1", tags=["integrations"])
@@ -41,7 +41,7 @@ async def create_integration(
 
 
 @router.get("/integrations/{integration_id}")
-async def get_integration(integration_id: int, session: SessionDep) -> IntegrationOut:
+async def get_integration(integration_id: RowId, session: SessionDep) -> IntegrationOut:
     integration = await session.get(Integration, integration_id)
     if integration is None:
         raise HTTPException(404, f"no integration {integration_id}")
@@ -50,7 +50,7 @@ async def get_integration(integration_id: int, session: SessionDep) -> Integrati
 
 @router.post("/integrations/{integration_id}/check")
 async def check_integration(
-    integration_id: int, resources: ResourcesDep, actor: ActorDep
+    integration_id: RowId, resources: ResourcesDep, actor: ActorDep
 ) -> IntegrationCheck:
     checked = await resources.integrations.check(integration_id)
     if checked is None:

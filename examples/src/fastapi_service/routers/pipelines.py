@@ -7,13 +7,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from fastapi_service.models import Pipeline, PipelineKind
-from fastapi_service.resources import ActorDep, ProjectDep, ResourcesDep, SessionDep, record_activity
+from fastapi_service.resources import ActorDep, ProjectDep, ResourcesDep, RowId, SessionDep, record_activity
 from fastapi_service.schemas import PipelineChange, PipelineIn, PipelineOut
 
 router = APIRouter(prefix="/api/v1", tags=["pipelines"])
 
 
-async def pipeline_of_path(pipeline_id: int, session: SessionDep) -> Pipeline:
+async def pipeline_of_path(pipeline_id: RowId, session: SessionDep) -> Pipeline:
     """Return the pipeline that the path names.
 
     Raises:

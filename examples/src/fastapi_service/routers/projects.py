@@ -20,7 +20,7 @@ _STATS_TTL_S = 5.0
 async def list_projects(
     session: SessionDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> list[ProjectOut]:
     projects = await session.scalars(select(Project).order_by(Project.slug).limit(limit).offset(offset))
     return [ProjectOut.model_validate(project) for project in projects]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from sqlalchemy import func, select
 
 from fastapi_service.models import Pipeline, Project, Run, utc_now
-from fastapi_service.resources import Resources, ResourcesDep
+from fastapi_service.resources import Resources, ResourcesDep, RowId
 from fastapi_service.schemas import RunOut, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ async def monitor(
 
 
 @router.websocket("/ws/pipelines/{pipeline_id}")
-async def pipeline_progress(websocket: WebSocket, pipeline_id: int, resources: ResourcesDep) -> None:
+async def pipeline_progress(websocket: WebSocket, pipeline_id: RowId, resources: ResourcesDep) -> None:
     """Send a pipeline's latest runs, oldest first, and then each run whenever it gets further."""
     await websocket.accept()
     # Listening begins before the look at the database, so that nothing happens unseen in between.
