@@ -38,7 +38,9 @@ def test_nothing_is_left_behind(system: System, server: ServerFactory, run_direc
     """After a stop no process of the run is alive, supervisord included, and another stop says so."""
     processes = [server("store", 1), server("service", 2)]
     system.start(processes, TIMEOUT)
-    pids = [report.state.pid for report in system.report()]
+    reports = system.report()
+    assert [report.state.name for report in reports] == ["store", "service"]
+    pids = [report.state.pid for report in reports]
     pids.append(int(run_directory.supervisor_pid.read_text()))
     assert all(psutil.pid_exists(pid) for pid in pids)
     system.stop()

@@ -8,6 +8,9 @@ from ansflow_stack.build.builder import ensure
 from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.build.errors import BuildError
 
+_INTERRUPTED = 130
+"""As shells have it: 128 and the signal's number."""
+
 
 def main() -> int:
     """Build what the command line names; return the exit code."""
@@ -23,6 +26,8 @@ def main() -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the command's output
         return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     return 0
 
 

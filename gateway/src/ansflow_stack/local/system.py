@@ -137,7 +137,8 @@ class System:
             raise NotRunningError(f"nothing runs in {self._run.path}; start it with `ansflow up`")
         # As it was started: this shell's variables may name other ports.
         ready_urls = json.loads(self._run.ready_urls.read_text())
-        return [_report(state, ready_urls[state.name]) for state in self._supervisor.states()]
+        states = {state.name: state for state in self._supervisor.states()}
+        return [_report(states[name], url) for name, url in ready_urls.items()]
 
     def _start_wave(self, wave: Sequence[Process], timeout: float) -> None:
         for process in wave:
