@@ -109,7 +109,7 @@ binaries-all: | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
 	@$(BUILD) collector prometheus promtool amtool >/dev/null
 
 .PHONY: clean-go
-clean-go: ## Free Go's caches (some 7 GB), keep the built binaries
+clean-go: ## Free Go's caches (some 5 GB), keep the built binaries
 	rm -rf $(CACHE)/go $(CACHE)/go-bin
 
 .PHONY: clean
