@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import aiohttp
 from aiohttp import web
+from ansflow_gateway import config
+from ansflow_gateway.app import build_app
+from ansflow_gateway.server import listen
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 RUN_FINISHED = "dev.ansflow.pipeline.run.finished.v1"
@@ -114,6 +118,26 @@ class Gateway:
             attributes: point.count if hasattr(point, "count") else point.value
             for attributes, point in self.collect().get(name, {}).items()
         }
+
+
+async def run_gateway(
+    stack: AsyncExitStack, environ: Mapping[str, str] | None = None, **flags: str
+) -> Gateway:
+    """Start a gateway that ends with the stack; it pushes nothing unless the environment says so."""
+    settings = config.load(
+        {"port": "0", **flags}, environ if environ is not None else {"OTEL_METRICS_EXPORTER": "none"}
+    )
+    listener = listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    reader = InMemoryMetricReader()
+    clock = Clock()
+    app = build_app(settings, port=port, readers=[reader], wall_clock=clock)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    return Gateway(app, f"http://127.0.0.1:{port}", session, reader, clock)
 
 
 StartGateway = Callable[..., Awaitable[Gateway]]

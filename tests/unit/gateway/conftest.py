@@ -3,14 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 
-import aiohttp
 import pytest
 from aiohttp import web
-from ansflow_gateway import config
-from ansflow_gateway.app import build_app
 from ansflow_gateway.server import listen
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from support.gateway import Answer, Clock, Gateway, Service, StartGateway, StartService
+from support.gateway import Answer, Gateway, Service, StartGateway, StartService, run_gateway
 
 
 @pytest.fixture
@@ -19,20 +15,7 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
     async with AsyncExitStack() as stack:
 
         async def start(environ: Mapping[str, str] | None = None, **flags: str) -> Gateway:
-            settings = config.load(
-                {"port": "0", **flags}, environ if environ is not None else {"OTEL_METRICS_EXPORTER": "none"}
-            )
-            listener = listen(settings.host, settings.port)
-            port = listener.getsockname()[1]
-            reader = InMemoryMetricReader()
-            clock = Clock()
-            app = build_app(settings, port=port, readers=[reader], wall_clock=clock)
-            runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.SockSite(runner, listener).start()
-            session = await stack.enter_async_context(aiohttp.ClientSession())
-            return Gateway(app, f"http://127.0.0.1:{port}", session, reader, clock)
+            return await run_gateway(stack, environ, **flags)
 
         yield start
 
