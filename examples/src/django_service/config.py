@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from platform_events.token import token_from
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -24,6 +25,7 @@ class Config:
         cache: The entry of Django's `CACHES`.
         pipelines_url: Base address of the pipeline service (runs).
         event_sink_url: Where domain events are posted; `None` for nowhere.
+        event_sink_token: The bearer token that goes with them; `None` for none.
         secret_key: Django's secret; a new one at each start where none is given: nothing is signed with it.
         allowed_hosts: Host names that requests may be for.
         log_level: Level of the root logger.
@@ -34,6 +36,7 @@ class Config:
     cache: dict[str, Any]
     pipelines_url: str
     event_sink_url: str | None
+    event_sink_token: str | None = field(repr=False)
     secret_key: str
     allowed_hosts: tuple[str, ...]
     log_level: str
@@ -68,6 +71,7 @@ class Config:
             event_sink_url=_http_url("EVENT_SINK_URL", get("EVENT_SINK_URL"))
             if get("EVENT_SINK_URL")
             else None,
+            event_sink_token=_event_sink_token(environment),
             secret_key=get("SECRET_KEY") or secrets.token_urlsafe(50),
             allowed_hosts=hosts,
             log_level=log_level,
@@ -155,6 +159,13 @@ def cache(url: str) -> dict[str, Any]:
             "retry": Retry(NoBackoff(), 1),
         },
     }
+
+
+def _event_sink_token(environment: Mapping[str, str]) -> str | None:
+    try:
+        return token_from(environment)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _http_url(name: str, url: str) -> str:

@@ -78,7 +78,9 @@ async def _unavailable(connection: HTTPConnection, error: Exception) -> Response
 async def _resources(config: Config) -> AsyncIterator[Resources]:
     """Open everything the application uses, and close it in the opposite order."""
     async with AsyncExitStack() as stack:
-        publisher = EventPublisher.to_url(config.event_sink_url, source="/services/fastapi")
+        publisher = EventPublisher.to_url(
+            config.event_sink_url, source="/services/fastapi", token=config.event_sink_token
+        )
         stack.push_async_callback(asyncio.to_thread, publisher.close, _EVENTS_STOP_S)
         database = Database(config.database_url)
         stack.push_async_callback(database.close)

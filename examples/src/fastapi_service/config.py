@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+
+from platform_events.token import token_from
 
 
 class ConfigError(ValueError):
@@ -21,6 +23,7 @@ class Config:
         management_url: Base address of the management service (users, projects, settings).
         registry_url: Base address of the outside artifact registry.
         event_sink_url: Where domain events are posted; `None` for nowhere.
+        event_sink_token: The bearer token that goes with them; `None` for none.
         stage_time_factor: Stretches (or shortens) the simulated work of a stage.
         stage_failure_share: How many of the simulated stages fail, 0 to 1.
         simulation_seed: Seed of the simulated work; `None` for a new one at each start.
@@ -33,6 +36,7 @@ class Config:
     management_url: str
     registry_url: str
     event_sink_url: str | None
+    event_sink_token: str | None = field(repr=False)
     stage_time_factor: float
     stage_failure_share: float
     simulation_seed: int | None
@@ -88,12 +92,20 @@ class Config:
             management_url=base_url("DJANGO_SERVICE_URL", "http://127.0.0.1:8000"),
             registry_url=base_url("OUTSIDE_SERVICE_URL", "http://127.0.0.1:8010"),
             event_sink_url=base_url("EVENT_SINK_URL", "") if get("EVENT_SINK_URL") else None,
+            event_sink_token=_event_sink_token(environment),
             stage_time_factor=number("STAGE_TIME_FACTOR", 1.0, 0.0, 100.0),
             stage_failure_share=number("STAGE_FAILURE_SHARE", 0.03, 0.0, 1.0),
             simulation_seed=whole("SIMULATION_SEED", 0, 0, 2**31) if get("SIMULATION_SEED") else None,
             max_parallel_runs=whole("MAX_PARALLEL_RUNS", 8, 1, 1000),
             log_level=log_level,
         )
+
+
+def _event_sink_token(environment: Mapping[str, str]) -> str | None:
+    try:
+        return token_from(environment)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _has_port(parts: SplitResult) -> bool:

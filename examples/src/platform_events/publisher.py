@@ -10,8 +10,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from platform_events.answers import Outcome, Refusal, Verdict
 from platform_events.events import Event, cloud_event
-from platform_events.sink import HttpSink, Outcome, Verdict
+from platform_events.losses import Losses
+from platform_events.sink import HttpSink
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class Counts:
     Args:
         published: Events taken into the queue.
         delivered: Events that the sink took.
-        dropped: Events lost: the queue was full, the sink refused them, or they could not be sent in time.
+        dropped: Events lost: the queue was full, the sink refused them (alone or with their batch), or they
+            could not be sent in time.
         waiting: Events in the queue or on their way.
     """
 
@@ -88,26 +91,28 @@ class EventPublisher:
         _publishers.add(self)
 
     @classmethod
-    def to_url(cls, url: str | None, *, source: str) -> "EventPublisher":
+    def to_url(cls, url: str | None, *, source: str, token: str | None = None) -> "EventPublisher":
         """Return a publisher to an HTTP address, or one that publishes nothing where there is none.
 
         Args:
             url: The sink's address; `None` or empty for none.
             source: The CloudEvents `source` of this service.
+            token: The bearer token that the sink asks for; `None` for none.
 
         Returns:
             The publisher; its thread is not started yet.
 
         Raises:
-            ValueError: The URL is not an http(s) address.
+            ValueError: The URL is not an http(s) address, or the token can't stand in a header.
         """
-        return cls(HttpSink(url) if url else None, source=source)
+        return cls(HttpSink(url, token=token) if url else None, source=source)
 
     @property
     def counts(self) -> Counts:
         """What became of the events so far, in this process."""
         with self._changed:
-            return Counts(self._published, self._delivered, self._dropped, len(self._queue) + self._in_flight)
+            waiting = len(self._queue) + self._in_flight
+            return Counts(self._published, self._delivered, self._losses.total, waiting)
 
     def publish(self, event: Event) -> bool:
         """Take an event for delivery.
@@ -123,7 +128,7 @@ class EventPublisher:
         envelope = cloud_event(event, source=self._source)
         with self._changed:
             if self._closing or len(self._queue) >= self._capacity:
-                self._drop(1, "publisher is closed" if self._closing else "queue is full")
+                self._losses.add(1, "publisher is closed" if self._closing else "queue is full")
                 return False
             self._published += 1
             self._queue.append(envelope)
@@ -169,7 +174,7 @@ class EventPublisher:
             self._abandoned = True
             left = len(self._queue) + self._in_flight
             if left:
-                self._drop(left, "no time left at exit")
+                self._losses.add(left, "no time left at exit")
                 self._queue.clear()
                 self._in_flight = 0
             self._changed.notify_all()
@@ -183,16 +188,9 @@ class EventPublisher:
         self._in_flight = 0
         self._published = 0
         self._delivered = 0
-        self._dropped = 0
+        self._losses = Losses()
         self._closing = False
         self._abandoned = False
-
-    def _drop(self, count: int, reason: str) -> None:
-        """Count lost events; log the first and then each doubling, an outage must not flood the log."""
-        before = self._dropped
-        self._dropped += count
-        if self._dropped.bit_length() > before.bit_length():
-            logger.warning("events: %d dropped so far (%s)", self._dropped, reason)
 
     def _deliver(self, sink: Sink) -> None:
         while True:
@@ -207,11 +205,26 @@ class EventPublisher:
                 if self._abandoned:
                     return
                 self._in_flight = 0
-                if outcome.verdict is Verdict.TAKEN:
-                    self._delivered += len(batch)
-                else:
-                    self._drop(len(batch), outcome.reason)
+                self._settle(batch, outcome)
                 self._changed.notify_all()
+
+    def _settle(self, batch: list[dict[str, object]], outcome: Outcome) -> None:
+        """Count a batch whose fate is known: delivered or dropped, each event once."""
+        if outcome.verdict is Verdict.UNAUTHORIZED:
+            self._losses.locked_out(len(batch), outcome.told)
+            return
+        if outcome.verdict is not Verdict.TRY_LATER:
+            self._losses.let_in()
+        alike: dict[str, list[Refusal]] = {}
+        for refusal in outcome.refusals:
+            alike.setdefault(f"{batch[refusal.index]['type']} refused: {refusal.cause}", []).append(refusal)
+        for cause, refusals in alike.items():
+            self._losses.add(len(refusals), cause, f"{cause}: {refusals[0].detail}")
+        others = len(batch) - len(outcome.refusals)
+        if outcome.verdict is Verdict.TAKEN:
+            self._delivered += others
+        elif others:
+            self._losses.add(others, outcome.reason, outcome.told)
 
     def _attempt(self, sink: Sink, batch: list[dict[str, object]]) -> Outcome:
         """Send a batch until the sink has decided, patience ends, or the process has no time left."""
@@ -221,7 +234,7 @@ class EventPublisher:
             if outcome.verdict is not Verdict.TRY_LATER or attempt == self._max_attempts:
                 break
             if attempt == 1:
-                logger.warning("events: sink does not take events now (%s); trying again", outcome.reason)
+                logger.warning("events: sink does not take events now (%s); trying again", outcome.told)
             with self._changed:
                 if self._changed.wait_for(lambda: self._abandoned, backoff_s):
                     break

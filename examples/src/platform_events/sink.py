@@ -1,37 +1,17 @@
-"""Sends one batch to the event sink over HTTP, and says what became of it."""
+"""Sends one batch to the event sink over HTTP."""
 
 import http.client
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 from urllib.parse import urlsplit
+
+from platform_events.answers import Outcome, Verdict, read_answer
+from platform_events.token import checked
 
 BATCH_TYPE = "application/cloudevents-batch+json"
 """CloudEvents JSON batch format (JSON event format 1.0, section 4)."""
 
-_TRY_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class Verdict(Enum):
-    """What a sink made of a batch."""
-
-    TAKEN = auto()
-    TRY_LATER = auto()
-    REFUSED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The verdict on a batch, and the reason in words.
-
-    Args:
-        verdict: What became of the batch.
-        reason: For the log.
-    """
-
-    verdict: Verdict
-    reason: str
+_MAX_ANSWER_BYTES = 1024 * 1024
 
 
 class HttpSink:
@@ -39,13 +19,14 @@ class HttpSink:
 
     Args:
         url: Where batches are posted, `http` or `https`.
+        token: The bearer token that goes with each; `None` for none.
         timeout_s: How long connecting, and each read, may take.
 
     Raises:
-        ValueError: The URL is not an http(s) address.
+        ValueError: The URL is not an http(s) address, or the token can't stand in a header.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 5.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"event sink: expected an http(s) URL, got {url!r}")
@@ -54,6 +35,9 @@ class HttpSink:
         self._port = parts.port
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._timeout_s = timeout_s
+        self._headers = {"Content-Type": BATCH_TYPE}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {checked(token, 'event sink token')}"
 
     def send(self, batch: Sequence[dict[str, object]]) -> Outcome:
         """Post a batch.
@@ -62,21 +46,28 @@ class HttpSink:
             batch: CloudEvents.
 
         Returns:
-            `TAKEN` for 2xx; `TRY_LATER` where the sink is out of reach or asks for patience; else `REFUSED`.
+            What the answer says; `TRY_LATER` where the sink is out of reach or its answer breaks off.
         """
         kind = http.client.HTTPSConnection if self._scheme == "https" else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=self._timeout_s)
         try:
-            connection.request(
-                "POST", self._target, body=json.dumps(batch), headers={"Content-Type": BATCH_TYPE}
-            )
+            connection.request("POST", self._target, body=json.dumps(batch), headers=self._headers)
             with connection.getresponse() as response:
                 status = response.status
-                response.read()
+                body = _read(response)
         except (OSError, http.client.HTTPException) as error:
             return Outcome(Verdict.TRY_LATER, f"{type(error).__name__}: {error}")
         finally:
             connection.close()
-        if 200 <= status < 300:
-            return Outcome(Verdict.TAKEN, f"HTTP {status}")
-        return Outcome(Verdict.TRY_LATER if status in _TRY_LATER else Verdict.REFUSED, f"HTTP {status}")
+        return read_answer(status, body, len(batch))
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """Read a body; one beyond all bounds counts as none."""
+    body = response.read(_MAX_ANSWER_BYTES + 1)
+    if len(body) > _MAX_ANSWER_BYTES:
+        return b""
+    # A read with a bound takes an end that comes too soon for the end.
+    if response.length:
+        raise http.client.IncompleteRead(body, response.length)
+    return body

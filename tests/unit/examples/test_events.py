@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 from platform_events import EventPublisher, PipelineRunFinished, UserActivity
-from platform_events.sink import HttpSink, Outcome, Verdict
+from platform_events.answers import Outcome, Verdict
+from platform_events.sink import HttpSink
 
 Sink = tuple[str, list[list[dict[str, object]]], deque[int]]
 

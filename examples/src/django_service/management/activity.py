@@ -15,7 +15,10 @@ logger = logging.getLogger(__name__)
 @cache
 def publisher() -> EventPublisher:
     """Return this process's publisher; it delivers what waits when the process exits."""
-    return EventPublisher.to_url(settings.CONFIG.event_sink_url, source="/services/django")
+    config = settings.CONFIG
+    return EventPublisher.to_url(
+        config.event_sink_url, source="/services/django", token=config.event_sink_token
+    )
 
 
 def record(action: str, user: User | None) -> None:
