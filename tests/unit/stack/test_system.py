@@ -11,6 +11,7 @@ import pytest
 from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
 from ansflow_stack.local.processes import Process, Selection
 from ansflow_stack.local.rundir import RunDirectory
+from ansflow_stack.local.supervision import inherited
 from ansflow_stack.local.system import System
 from support.polling import poll_until
 
@@ -59,6 +60,40 @@ def test_a_program_gets_its_arguments_and_environment_unchanged(
     assert process.ready_url is not None
     with urllib.request.urlopen(process.ready_url) as answer:  # noqa: S310 - loopback
         assert answer.read().decode() == odd
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ({}, {}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t"}, {"EVENT_SINK_TOKEN": "t"}),
+        ({"ANSFLOW_GATEWAY_TOKEN_FILE": "/f"}, {"EVENT_SINK_TOKEN_FILE": "/f"}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "", "ANSFLOW_GATEWAY_TOKEN_FILE": ""}, {}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN": ""}, {"EVENT_SINK_TOKEN": "t"}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN": "own"}, {}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN_FILE": "/own"}, {}),
+    ],
+)
+def test_the_gateways_token_is_the_publishers_too(given: dict[str, str], added: dict[str, str]) -> None:
+    """Who starts the system with a token for the gateway needn't say it twice; what is said wins."""
+    assert inherited({"HOME": "/h", **given}) == {"HOME": "/h", **given, **added}
+
+
+def test_processes_get_the_token_without_showing_it(
+    system: System, run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes by inheritance: neither a file of the run nor a command line holds it."""
+    monkeypatch.setenv("ANSFLOW_GATEWAY_TOKEN", "correct-horse-battery")
+    seen = tmp_path / "seen"
+    script = (
+        "import os, pathlib, sys, time; "
+        "pathlib.Path(sys.argv[1]).write_text(os.environ['EVENT_SINK_TOKEN']); time.sleep(600)"
+    )
+    system.start([Process("publisher", (sys.executable, "-c", script, str(seen)), wave=1)], TIMEOUT)
+    assert seen.read_text() == "correct-horse-battery"
+    assert "correct-horse" not in run_directory.supervisor_config.read_text()
+    pids = [report.state.pid for report in system.report()]
+    assert not any("correct-horse" in word for pid in pids for word in psutil.Process(pid).cmdline())
 
 
 def test_a_program_that_ends_is_an_error_with_its_last_words(system: System, server: ServerFactory) -> None:

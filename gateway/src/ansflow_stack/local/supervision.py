@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,10 @@ class Supervisor:
         """
         _write_config(self._run, processes)
         command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(self._run.supervisor_config)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._run.path)
+        env = inherited(os.environ)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=self._run.path, env=env
+        )
         if done.returncode != 0:
             raise StartError(f"supervisord did not start:\n{(done.stderr or done.stdout).strip()}")
         deadline = time.monotonic() + _STOP_SECONDS
@@ -153,6 +156,26 @@ class Supervisor:
             raise NotRunningError(f"nothing answers in {self._run.path}: {error}") from error
         finally:
             transport.close()
+
+
+def inherited(env: Mapping[str, str]) -> dict[str, str]:
+    """Make the environment that all processes start from: with the gateway's token as the services' too.
+
+    By inheritance, as what a process is given by its command can be read in every list of processes.
+
+    Args:
+        env: the environment of whoever starts the system.
+
+    Returns:
+        It, with the variables by which event publishers are told the gateway's token, if they aren't yet.
+    """
+    twins = {
+        "EVENT_SINK_TOKEN": "ANSFLOW_GATEWAY_TOKEN",
+        "EVENT_SINK_TOKEN_FILE": "ANSFLOW_GATEWAY_TOKEN_FILE",
+    }
+    if any(env.get(theirs) for theirs in twins):
+        return dict(env)
+    return {**env, **{theirs: env[gateways] for theirs, gateways in twins.items() if env.get(gateways)}}
 
 
 _IGNORED_HOST = "supervisor"
