@@ -57,12 +57,17 @@ def test_the_command_line_prints_a_line_a_problem(root: Path) -> None:
     assert unusable.stderr == f"{INVALID / 'no-mapping.yaml'}: expected a mapping, got list\n"
 
 
-def test_example_passwords_are_obviously_fake(root: Path) -> None:
+def test_example_secrets_are_obviously_fake(root: Path) -> None:
     """Whoever forgets to change one reads in it that it was to be changed."""
     lines = (root / "docker" / ".env.example").read_text().splitlines()
-    passwords = dict(line.split("=") for line in lines if re.match(r"[A-Z_]+PASSWORD=", line))
-    assert set(passwords) == {"GRAFANA_ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
-    assert all("change" in value for value in passwords.values())
+    secrets = dict(line.split("=") for line in lines if re.match(r"[A-Z_]+=", line))
+    assert set(secrets) == {
+        "ANSFLOW_GATEWAY_TOKEN",
+        "GRAFANA_ADMIN_PASSWORD",
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+    }
+    assert all("change" in value for value in secrets.values())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansflow_gateway import config as gateway_config
+from ansflow_stack.checks.compose_check.interpolation import Reference, parse
 from ansflow_stack.checks.compose_check.project import load
+from django_service.config import Config as DjangoConfig
+from fastapi_service.config import Config as FastApiConfig
 
 PROVISIONING = Path("docker/grafana/provisioning")
 
@@ -110,6 +114,52 @@ def test_addresses_between_containers_name_containers(services: dict[str, dict[s
                 seen += 1
                 assert set(services[host]["networks"]) & set(service["networks"]), (name, host)
     assert seen > 15
+
+
+def test_the_gateway_asks_for_the_token_that_the_services_send(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """Each reads the one token from its own environment, and the gateway takes nothing without it."""
+    gateway = gateway_config.load({}, services["gateway"]["environment"])
+    assert gateway.token == "not-a-token-change-me"
+    assert not gateway.allow_unauthenticated
+    assert not gateway_config.is_loopback(gateway.host)
+    sent: list[DjangoConfig | FastApiConfig] = [
+        DjangoConfig.from_environment(services["django"]["environment"]),
+        FastApiConfig.from_environment(services["fastapi"]["environment"]),
+    ]
+    assert [config.event_sink_url for config in sent] == ["http://gateway:8080/v1/events"] * 2
+    assert [config.event_sink_token for config in sent] == [gateway.token] * 2
+
+
+def test_the_token_is_given_or_nothing_starts(root: Path) -> None:
+    """Compose refuses to start without ANSFLOW_GATEWAY_TOKEN, empty or unset, and nobody else gets it."""
+    raw = load(root / "docker" / "compose.yaml", root).raw["services"]
+    given = {
+        (name, variable): value
+        for name, service in raw.items()
+        for variable, value in (service.get("environment") or {}).items()
+        if "TOKEN" in variable or "ANSFLOW_GATEWAY_TOKEN" in str(value)
+    }
+    assert given.keys() == {
+        ("gateway", "ANSFLOW_GATEWAY_TOKEN"),
+        ("fastapi", "EVENT_SINK_TOKEN"),
+        ("django", "EVENT_SINK_TOKEN"),
+    }
+    for value in given.values():
+        (reference,) = parse(value)
+        assert isinstance(reference, Reference)
+        assert (reference.name, reference.operator) == ("ANSFLOW_GATEWAY_TOKEN", ":?")
+
+
+def test_what_asks_the_gateway_without_a_token_asks_for_health(
+    root: Path, services: dict[str, dict[str, Any]]
+) -> None:
+    """Its health check reads below /health, and Prometheus scrapes the Collector, not the gateway."""
+    probe = services["gateway"]["healthcheck"]["test"][-1]
+    assert re.fullmatch(r"http://127\.0\.0\.1:8080/health/\w+", probe)
+    for file in (root / "docker" / "prometheus" / "targets").glob("*.yml"):
+        assert "gateway" not in file.read_text(), file
 
 
 def test_grafana_asks_for_a_login(services: dict[str, dict[str, Any]]) -> None:
