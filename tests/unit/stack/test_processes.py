@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.local.errors import StackError
-from ansflow_stack.local.processes import Process, Selection, declare
+from ansflow_stack.local.processes import Process, Selection, declare, inherited_environment
 from ansflow_stack.local.rundir import RunDirectory
 
 
@@ -44,3 +44,20 @@ def test_a_memory_limit_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("ANSFLOW_COLLECTOR_MEMORY_MIB", value)
     with pytest.raises(StackError, match=r"^ANSFLOW_COLLECTOR_MEMORY_MIB='.*': expected a number of MiB"):
         _declare(Selection())
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ({}, {}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t"}, {"EVENT_SINK_TOKEN": "t"}),
+        ({"ANSFLOW_GATEWAY_TOKEN_FILE": "/f"}, {"EVENT_SINK_TOKEN_FILE": "/f"}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "", "ANSFLOW_GATEWAY_TOKEN_FILE": ""}, {}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN": ""}, {"EVENT_SINK_TOKEN": "t"}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN": "own"}, {}),
+        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN_FILE": "/own"}, {}),
+    ],
+)
+def test_the_gateways_token_is_the_publishers_too(given: dict[str, str], added: dict[str, str]) -> None:
+    """Who starts the system with a token for the gateway needn't say it twice; what is said wins."""
+    assert inherited_environment({"HOME": "/h", **given}) == {"HOME": "/h", **given, **added}

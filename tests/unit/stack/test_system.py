@@ -11,7 +11,6 @@ import pytest
 from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
 from ansflow_stack.local.processes import Process, Selection
 from ansflow_stack.local.rundir import RunDirectory
-from ansflow_stack.local.supervision import inherited
 from ansflow_stack.local.system import System
 from support.polling import poll_until
 
@@ -60,23 +59,6 @@ def test_a_program_gets_its_arguments_and_environment_unchanged(
     assert process.ready_url is not None
     with urllib.request.urlopen(process.ready_url) as answer:  # noqa: S310 - loopback
         assert answer.read().decode() == odd
-
-
-@pytest.mark.parametrize(
-    ("given", "added"),
-    [
-        ({}, {}),
-        ({"ANSFLOW_GATEWAY_TOKEN": "t"}, {"EVENT_SINK_TOKEN": "t"}),
-        ({"ANSFLOW_GATEWAY_TOKEN_FILE": "/f"}, {"EVENT_SINK_TOKEN_FILE": "/f"}),
-        ({"ANSFLOW_GATEWAY_TOKEN": "", "ANSFLOW_GATEWAY_TOKEN_FILE": ""}, {}),
-        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN": ""}, {"EVENT_SINK_TOKEN": "t"}),
-        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN": "own"}, {}),
-        ({"ANSFLOW_GATEWAY_TOKEN": "t", "EVENT_SINK_TOKEN_FILE": "/own"}, {}),
-    ],
-)
-def test_the_gateways_token_is_the_publishers_too(given: dict[str, str], added: dict[str, str]) -> None:
-    """Who starts the system with a token for the gateway needn't say it twice; what is said wins."""
-    assert inherited({"HOME": "/h", **given}) == {"HOME": "/h", **given, **added}
 
 
 def test_processes_get_the_token_without_showing_it(

@@ -76,6 +76,26 @@ def declare(
     return sorted(processes, key=lambda process: process.wave)
 
 
+def inherited_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Make the environment that all processes start from: with the gateway's token as the services' too.
+
+    By inheritance, as what a process is given by its command can be read in every list of processes.
+
+    Args:
+        env: the environment of whoever starts the system.
+
+    Returns:
+        It, with the variables by which event publishers are told the gateway's token, if they aren't yet.
+    """
+    twins = {
+        "EVENT_SINK_TOKEN": "ANSFLOW_GATEWAY_TOKEN",
+        "EVENT_SINK_TOKEN_FILE": "ANSFLOW_GATEWAY_TOKEN_FILE",
+    }
+    if any(env.get(theirs) for theirs in twins):
+        return dict(env)
+    return {**env, **{theirs: env[gateways] for theirs, gateways in twins.items() if env.get(gateways)}}
+
+
 def _collector(checkout: Checkout, run: RunDirectory, binary: Path, at: Mapping[Port, str]) -> Process:
     layers = ("base.yaml", "signals-file.yaml", "published-names.yaml")
     configs = [

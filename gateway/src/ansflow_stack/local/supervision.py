@@ -69,15 +69,18 @@ class Supervisor:
                 return pid
         return None
 
-    def launch(self, processes: Iterable[Process]) -> None:
+    def launch(self, processes: Iterable[Process], env: Mapping[str, str]) -> None:
         """Start supervisord with the processes declared, none of them started.
+
+        Args:
+            processes: what to declare.
+            env: the environment that all of them start from.
 
         Raises:
             StartError: supervisord did not come up; the message carries what it said.
         """
         _write_config(self._run, processes)
         command = [str(Path(sys.executable).parent / "supervisord"), "-c", str(self._run.supervisor_config)]
-        env = inherited(os.environ)
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd=self._run.path, env=env
         )
@@ -156,26 +159,6 @@ class Supervisor:
             raise NotRunningError(f"nothing answers in {self._run.path}: {error}") from error
         finally:
             transport.close()
-
-
-def inherited(env: Mapping[str, str]) -> dict[str, str]:
-    """Make the environment that all processes start from: with the gateway's token as the services' too.
-
-    By inheritance, as what a process is given by its command can be read in every list of processes.
-
-    Args:
-        env: the environment of whoever starts the system.
-
-    Returns:
-        It, with the variables by which event publishers are told the gateway's token, if they aren't yet.
-    """
-    twins = {
-        "EVENT_SINK_TOKEN": "ANSFLOW_GATEWAY_TOKEN",
-        "EVENT_SINK_TOKEN_FILE": "ANSFLOW_GATEWAY_TOKEN_FILE",
-    }
-    if any(env.get(theirs) for theirs in twins):
-        return dict(env)
-    return {**env, **{theirs: env[gateways] for theirs, gateways in twins.items() if env.get(gateways)}}
 
 
 _IGNORED_HOST = "supervisor"

@@ -18,7 +18,7 @@ from ansflow_stack.build.checkout import Checkout
 from ansflow_stack.local import ports, prometheus, readiness
 from ansflow_stack.local.errors import AlreadyRunningError, NotRunningError, StartError
 from ansflow_stack.local.logs import LogFollower, last_lines
-from ansflow_stack.local.processes import Process, Selection, declare
+from ansflow_stack.local.processes import Process, Selection, declare, inherited_environment
 from ansflow_stack.local.rundir import RunDirectory
 from ansflow_stack.local.supervision import ProcessState, Supervisor
 
@@ -96,7 +96,7 @@ class System:
         prometheus.write_configuration(self._checkout, self._run)
         ready_urls = {process.name: process.ready_url for process in processes}
         self._run.ready_urls.write_text(json.dumps(ready_urls))
-        self._supervisor.launch(processes)
+        self._supervisor.launch(processes, inherited_environment(os.environ))
         try:
             for wave in sorted({process.wave for process in processes}):
                 self._start_wave([process for process in processes if process.wave == wave], timeout)
