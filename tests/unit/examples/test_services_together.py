@@ -224,7 +224,18 @@ async def test_websocket_of_a_service_without_its_database(
 def test_traffic_sends_exactly_what_it_is_told(urls: Urls, tmp_path: Path) -> None:
     """`--requests N` sends N requests to each service; the summary adds up, by route and status."""
     summary = tmp_path / "summary.json"
-    arguments = ["--requests", "120", "--rate", "0", "--websocket-sessions", "2", "--summary", str(summary)]
+    # Enough of them that chance starts a run, though it has to find the pipelines first.
+    requests = 400
+    arguments = [
+        "--requests",
+        str(requests),
+        "--rate",
+        "0",
+        "--websocket-sessions",
+        "2",
+        "--summary",
+        str(summary),
+    ]
     traffic = subprocess.run(
         [
             sys.executable,
@@ -245,8 +256,8 @@ def test_traffic_sends_exactly_what_it_is_told(urls: Urls, tmp_path: Path) -> No
     sent = json.loads(summary.read_text())
     for name in ("fastapi", "django"):
         service = sent["services"][name]
-        assert (service["requests"], service["errors"]) == (120, 0)
-        assert sum(route["count"] for route in service["by_route"]) == 120
+        assert (service["requests"], service["errors"]) == (requests, 0)
+        assert sum(route["count"] for route in service["by_route"]) == requests
         statuses = {route["status"] for route in service["by_route"]}
         assert {200, 404} <= statuses
         assert not {status for status in statuses if status >= 500}
