@@ -101,7 +101,7 @@ async def _resources(config: Config) -> AsyncIterator[Resources]:
         project_integrations = ProjectIntegrations(database.session, registry)
         progress = ProgressHub()
         # Chance decides here how long a simulated job takes: it keeps no secrets.
-        chance = random.Random(config.simulation_seed)  # noqa: S311
+        chance = random.Random(config.simulation_seed)  # noqa: S311 - chance, no secret
         runner = Runner(
             store=store,
             simulation=Simulation(chance, config.stage_time_factor, config.stage_failure_share),

@@ -27,7 +27,7 @@ def main(host: str, port: int, error_share: float, latency_ms: float, seed: int 
     """Run an artifact registry: the third party that the platform's integrations call."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Chance here makes weather, not secrets.
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311 - chance, no secret
     app = build_app(Conditions(error_share=error_share, median_latency_s=latency_ms / 1000, chance=chance))
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
 

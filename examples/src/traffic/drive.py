@@ -67,7 +67,7 @@ async def drive(plan: Plan, *, stop: asyncio.Event, say: Callable[[str], None]) 
         ServicesNotReadyError: The services did not get ready.
     """
     # Chance decides here what to ask next: it keeps no secrets.
-    world = World(random.Random(plan.seed))  # noqa: S311
+    world = World(random.Random(plan.seed))  # noqa: S311 - chance, no secret
     summary = Summary()
     async with Client(plan.urls, world, summary) as client:
         await client.wait_ready(deadline_s=plan.wait_s, stop=stop)
