@@ -1,0 +1,1 @@
+"""`ansflow-instrument`: what the instrumentation would do here, said without starting an application."""
