@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.instrumented_service import StartService, starting_services
 from support.otlp_receiver import OtlpReceiver
+from support.postgres import PostgresServer, running_postgres
 
 APPLICATIONS = Path(__file__).parent / "applications"
 """The import path of the applications under test; they know nothing of telemetry."""
@@ -31,6 +32,13 @@ def start(receiver: OtlpReceiver, tmp_path: Path) -> Iterator[StartService]:
     """Servers that export to the receiver."""
     with starting_services(receiver, APPLICATIONS, tmp_path) as start_service:
         yield start_service
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for all tests of the session: each makes a database of its own in it."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
