@@ -1,104 +1,100 @@
-"""The set-ups that are compared: how each instruments the same FastAPI application, and how it sends."""
+"""The set-ups that are compared: what each one is, and what it has to deliver for every request.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+How a set-up instruments its application is in `fastapi_application.py` and `django_application.py`.
+"""
 
-from fastapi import FastAPI
-from opentelemetry import metrics, trace
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-__all__ = ["BARE", "SETUPS", "Measured", "application"]
+__all__ = ["BARE", "SETUPS", "Framework", "Setup", "setups_of"]
 
-ROUTES = 10
-"""Routes of the application; requests go to all of them in turn."""
+
+class Framework(StrEnum):
+    """What serves the requests."""
+
+    FASTAPI = "fastapi"
+    DJANGO = "django"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """An application to send requests to.
+class Setup:
+    """One way to instrument an application.
 
     Attributes:
-        app: The ASGI application.
-        send: Sends, or renders, what has been recorded.
+        framework: What it instruments.
+        key: Short name; `<framework>/<key>` on the command line.
+        title: Name in the tables.
+        instrumentation: Key of the starter that instruments the application.
+        variables: Environment variables of the process.
+        traced: Share of the requests whose SERVER span has to arrive.
+        counted: Whether every request has to be counted.
     """
 
-    app: FastAPI
-    send: Callable[[], object]
+    framework: Framework
+    key: str
+    title: str
+    instrumentation: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    traced: float = 0.0
+    counted: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+        return f"{self.framework}/{self.key}"
 
 
-def application() -> FastAPI:
-    """Make the application: small JSON answers, ten routes with a parameter."""
-    import fastapi  # at the time of the call, for instrumentations replace the class
+BARE = "bare"
+"""Key of the set-up that all others are compared with."""
 
-    app = fastapi.FastAPI()
-
-    async def item(item_id: int) -> dict[str, int]:
-        return {"item": item_id}
-
-    for number in range(ROUTES):
-        app.add_api_route(f"/things{number}/{{item_id}}", item, methods=["GET"])
-    return app
+ONE_PERCENT = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
 
 
-def _bare() -> Measured:
-    return Measured(application(), lambda: None)
+def _common(framework: Framework) -> list[Setup]:
+    return [
+        Setup(framework, BARE, "bare", "none", counted=False),
+        Setup(framework, "ansflow-100", "**AnsFlow**, traces 100 % + metrics", "ansflow", traced=1.0),
+        Setup(framework, "ansflow-1", "**AnsFlow**, traces 1 % + metrics", "ansflow", ONE_PERCENT, 0.01),
+        Setup(
+            framework,
+            "ansflow-metrics",
+            "**AnsFlow**, metrics only",
+            "ansflow",
+            {"OTEL_TRACES_EXPORTER": "none"},
+        ),
+        Setup(framework, "contrib", "OpenTelemetry contrib, traces + metrics", "contrib", traced=1.0),
+    ]
 
 
-def _ansflow() -> Measured:
-    from opentelemetry.instrumentation.auto_instrumentation import initialize
-
-    initialize(swallow_exceptions=False)
-    return Measured(application(), _flush)
-
-
-def _contrib() -> Measured:
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-    _set_providers()
-    FastAPIInstrumentor().instrument()
-    return Measured(application(), _flush)
-
-
-def _native() -> Measured:
-    _set_providers()
-    return Measured(application(), _flush)
-
-
-def _prometheus() -> Measured:
-    from prometheus_client import generate_latest
-    from prometheus_fastapi_instrumentator import Instrumentator
-
-    app = application()
-    Instrumentator().instrument(app)
-    return Measured(app, generate_latest)
+SETUPS = (
+    *_common(Framework.FASTAPI),
+    Setup(Framework.FASTAPI, "native", "FastAPI native, traces + metrics", "native", traced=1.0),
+    Setup(
+        Framework.FASTAPI,
+        "prometheus-fastapi-instrumentator",
+        "prometheus-fastapi-instrumentator, metrics only",
+        "prometheus-fastapi-instrumentator",
+    ),
+    Setup(
+        Framework.FASTAPI,
+        "starlette-exporter",
+        "starlette_exporter, metrics only",
+        "starlette-exporter",
+    ),
+    *_common(Framework.DJANGO),
+    Setup(Framework.DJANGO, "django-prometheus", "django-prometheus, metrics only", "django-prometheus"),
+)
+"""All set-ups, in the order of the tables; the bare application is the first of its framework."""
 
 
-def _set_providers() -> None:
-    """Traces and metrics by OTLP, as upstream's distro sets them up."""
-    tracer_provider = TracerProvider()
-    tracer_provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(tracer_provider)
-    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
+def setups_of(framework: Framework) -> list[Setup]:
+    """List a framework's set-ups.
 
+    Args:
+        framework: The framework.
 
-def _flush() -> None:
-    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
-        if isinstance(provider, TracerProvider | MeterProvider):
-            provider.force_flush()
-
-
-BARE = "bare FastAPI"
-
-SETUPS: Mapping[str, Callable[[], Measured]] = {
-    BARE: _bare,
-    "ansflow-instrumentation": _ansflow,
-    "contrib, default": _contrib,
-    "FastAPI native": _native,
-    "prometheus-fastapi-instrumentator": _prometheus,
-}
-"""Set-ups by the name in the table."""
+    Returns:
+        Its set-ups, the bare application first.
+    """
+    return [setup for setup in SETUPS if setup.framework is framework]

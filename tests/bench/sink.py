@@ -1,6 +1,9 @@
 """An OTLP/HTTP endpoint that only keeps what it is sent; it is decoded after the measurement."""
 
+import gzip
 import threading
+from collections import Counter
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
@@ -12,8 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-__all__ = ["Sink"]
+__all__ = ["Sink", "Spans"]
 
 DURATION_NAMES = ("http.server.request.duration", "http.server.duration")
 """The stable name, and the one before it."""
@@ -22,6 +26,19 @@ RESPONSES = {
     "/v1/traces": ExportTraceServiceResponse().SerializeToString(),
     "/v1/metrics": ExportMetricsServiceResponse().SerializeToString(),
 }
+
+
+@dataclass(frozen=True)
+class Spans:
+    """How many spans have arrived.
+
+    Attributes:
+        server: Of kind SERVER.
+        total: Of any kind.
+    """
+
+    server: int
+    total: int
 
 
 class Sink:
@@ -45,26 +62,29 @@ class Sink:
         """Value of OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def spans(self) -> int:
+    def spans(self) -> Spans:
         """How many spans have arrived."""
-        return sum(
-            len(scope.spans)
+        kinds = Counter(
+            span.kind
             for body in self._bodies["/v1/traces"]
             for group in ExportTraceServiceRequest.FromString(body).resource_spans
             for scope in group.scope_spans
+            for span in scope.spans
         )
+        return Spans(server=kinds[Span.SPAN_KIND_SERVER], total=kinds.total())
 
     def requests_counted(self) -> int:
-        """How many requests the newest cumulative duration points count."""
+        """How many requests the newest cumulative duration points count, summed over processes."""
         newest: dict[str, int] = {}
         for body in self._bodies["/v1/metrics"]:
             for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                resource = sorted(pair.SerializeToString() for pair in group.resource.attributes)
                 for scope in group.scope_metrics:
                     for metric in scope.metrics:
                         if metric.name in DURATION_NAMES:
                             for point in metric.histogram.data_points:
                                 attributes = sorted(pair.SerializeToString() for pair in point.attributes)
-                                newest[f"{scope.scope.name} {attributes}"] = point.count
+                                newest[f"{resource} {scope.scope.name} {attributes}"] = point.count
         return sum(newest.values())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -75,6 +95,8 @@ class Sink:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
                 answer = RESPONSES.get(self.path, b"")
                 bodies.setdefault(self.path, []).append(body)
                 self.send_response(200)

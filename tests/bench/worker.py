@@ -1,66 +1,78 @@
-"""One process with one set-up: runs a batch of requests for each number on its standard input."""
+"""One process with one set-up, in which the application is called without a server.
 
-import asyncio
+Each line of standard input is a command, and is answered with one line of JSON:
+
+    serve last 200      CPU seconds of the serving thread: {"thread_s": ...}
+    serve spread 200    likewise
+    export              sends what was recorded: {"process_s": ...}, CPU seconds of the process so far
+    counted             {"requests": ...} that the process itself has counted, or null
+    profile last 200    {"profile": "..."}, a text
+"""
+
+import cProfile
+import io
 import itertools
+import json
+import pstats
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .setups import ROUTES, SETUPS, Measured
+from . import django_application, fastapi_application
+from .setups import SETUPS, Framework
+from .telemetry import Outlet
+from .workloads import Workload
+
+PROFILED_FUNCTIONS = 45
 
 
 def main() -> None:
-    """Answer each line of stdin, a number of requests, with the CPU seconds that they took."""
-    measured = SETUPS[sys.argv[1]]()
-    paths = itertools.cycle([f"/things{number}/7" for number in range(ROUTES)])
+    """Answer commands until standard input ends."""
+    name, routes = sys.argv[1], int(sys.argv[2])
+    serve, outlet = _start(name, routes)
+    paths = {
+        "last": Workload(routes, spread=False).paths(),
+        "spread": Workload(routes, spread=True).paths(),
+    }
     for line in sys.stdin:
-        sys.stdout.write(f"{asyncio.run(_batch(measured, paths, int(line)))!r}\n")
+        answer: dict[str, Any]
+        match line.split():
+            case ["serve", pattern, requests]:
+                answer = {"thread_s": serve([*itertools.islice(paths[pattern], int(requests))])}
+            case ["export"]:
+                outlet.export()
+                answer = {"process_s": time.process_time()}
+            case ["counted"]:
+                answer = {"requests": outlet.counted() if outlet.counted else None}
+            case ["profile", pattern, requests]:
+                answer = {"profile": _profile(serve, [*itertools.islice(paths[pattern], int(requests))])}
+            case _:
+                raise ValueError(f"not a command: {line!r}")
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
-async def _batch(measured: Measured, paths: Iterator[str], requests: int) -> float:
-    started = time.process_time()  # of all threads: what exporting costs is in it
-    for path in itertools.islice(paths, requests):
-        await _request(measured, path)
-    measured.send()
-    return time.process_time() - started
+def _start(name: str, routes: int) -> tuple[Callable[[Sequence[str]], float], Outlet]:
+    (setup,) = [setup for setup in SETUPS if setup.name == name]
+    match setup.framework:
+        case Framework.FASTAPI:
+            app, outlet = fastapi_application.start(setup.instrumentation, routes)
+            return (lambda paths: fastapi_application.serve(app, paths)), outlet
+        case Framework.DJANGO:
+            handler, outlet = django_application.start(setup.instrumentation, routes)
+            return (lambda paths: django_application.serve(handler, paths)), outlet
 
 
-async def _request(measured: Measured, path: str) -> None:
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [
-            (b"host", b"127.0.0.1:8001"),
-            (b"user-agent", b"bench/1.0"),
-            (b"accept", b"application/json"),
-            (b"accept-encoding", b"gzip, deflate"),
-            (b"connection", b"keep-alive"),
-        ],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8001),
-        "state": {},
-    }
-    status = 0
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        nonlocal status
-        status = message.get("status", status)
-
-    await measured.app(scope, receive, send)  # type: ignore[arg-type] # Starlette types messages as MutableMapping
-    if status != 200:
-        raise RuntimeError(f"{path} was answered with {status}")
+def _profile(serve: Callable[[Sequence[str]], float], paths: Sequence[str]) -> str:
+    """Profile the serving thread, by the wall clock; small calls look dearer than they are."""
+    profile = cProfile.Profile()
+    profile.runcall(serve, paths)
+    output = io.StringIO()
+    statistics = pstats.Stats(profile, stream=output)
+    statistics.sort_stats("tottime").print_stats(PROFILED_FUNCTIONS)
+    statistics.sort_stats("cumulative").print_stats(PROFILED_FUNCTIONS)
+    return output.getvalue()
 
 
 if __name__ == "__main__":

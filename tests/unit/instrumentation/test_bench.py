@@ -8,55 +8,66 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
+DELIVERED = {
+    "fastapi": {
+        "bare": ("0", "0"),
+        "**AnsFlow**, traces 100 % + metrics": ("1", "1"),
+        "**AnsFlow**, metrics only": ("0", "1"),
+        "OpenTelemetry contrib, traces + metrics": ("3", "1"),
+        "FastAPI native, traces + metrics": ("4", "1"),
+        "prometheus-fastapi-instrumentator, metrics only": ("0", "1"),
+        "starlette_exporter, metrics only": ("0", "1"),
+    },
+    "django": {
+        "bare": ("0", "0"),
+        "**AnsFlow**, traces 100 % + metrics": ("1", "1"),
+        "**AnsFlow**, metrics only": ("0", "1"),
+        "OpenTelemetry contrib, traces + metrics": ("1", "1"),
+        "django-prometheus, metrics only": ("0", "1"),
+    },
+}
+"""Spans and counts a request of the set-ups of a part, but those that sample."""
 
-@pytest.fixture(scope="module")
-def rows() -> dict[str, list[str]]:
-    """The table of a very short run: its cells by the name of the set-up."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "tests.bench", "--requests", "30", "--rounds", "1"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = [line.strip("|").split("|") for line in finished.stdout.splitlines() if line.startswith("| ")]
-    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines[1:]}
-
-
-def test_every_set_up_is_measured_against_the_bare_application(rows: dict[str, list[str]]) -> None:
-    """Five set-ups, each with a positive cost and a ratio, which is 1 for the bare application."""
-    assert list(rows) == [
-        "bare FastAPI",
-        "ansflow-instrumentation",
-        "contrib, default",
-        "FastAPI native",
-        "prometheus-fastapi-instrumentator",
-    ]
-    assert all(float(cells[0]) > 0 and float(cells[1]) > 0 for cells in rows.values())
-    assert rows["bare FastAPI"][1] == "1.00"
+SAMPLED = "**AnsFlow**, traces 1 % + metrics"
 
 
-def test_every_set_up_delivers(rows: dict[str, list[str]]) -> None:
-    """Spans and counts a request, as they arrived: ours are one each, so no set-up is fast by dropping."""
-    delivered = {name: tuple(cells[3:]) for name, cells in rows.items()}
-    assert delivered == {
-        "bare FastAPI": ("0", "0"),
-        "ansflow-instrumentation": ("1", "1"),
-        "contrib, default": ("3", "1"),
-        "FastAPI native": ("4", "1"),
-        "prometheus-fastapi-instrumentator": ("0", "0"),
-    }
-
-
-@pytest.mark.parametrize("option", ["--requests", "--rounds"])
-def test_bad_numbers_are_refused(option: str) -> None:
-    """A number below 1 is a usage error."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "tests.bench", option, "0"],
+def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the benchmark."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.bench", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("part", DELIVERED)
+def test_every_set_up_delivers_what_it_is_measured_for(part: str) -> None:
+    """Each request of each set-up is counted once, and traced where it has to be: none drops any."""
+    finished = bench("--quick", "--only", part)
+    assert finished.returncode == 0, finished.stderr
+    table, _, targets = finished.stdout.partition("| part |")
+    lines = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+    rows = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines[1:]}
+    delivered = {name: tuple(cells[-3:-1]) for name, cells in rows.items()}
+    assert {cells[-1] for cells in rows.values()} == {"exact"}
+    assert delivered.pop(SAMPLED)[1] == "1"
+    assert delivered == DELIVERED[part]
+    assert "not measured" not in targets
+    assert targets.count(f"| {part} |") == 6
+
+
+def test_a_profile_names_what_is_called() -> None:
+    """A profile of a set-up lists the functions that answer a request, by what they cost."""
+    finished = bench("--profile", "django/bare", "--requests", "20")
+    assert finished.returncode == 0, finished.stderr
+    assert "Ordered by: internal time" in finished.stdout
+    assert "(get_response)" in finished.stdout
+
+
+def test_an_unknown_name_is_refused() -> None:
+    """A name that is neither a part nor a set-up is a usage error, not a run that measures nothing."""
+    finished = bench("--only", "nothing-like-it")
     assert finished.returncode == 2
-    assert "--requests and --rounds must be 1 or more" in finished.stderr
+    assert "nothing-like-it" in finished.stderr
