@@ -1,8 +1,8 @@
 """A real PostgreSQL for tests: the binaries of a package, run for a while on a free loopback port.
 
-PostgreSQL refuses to run as root. Where the tests do, the server runs as `nobody`, and its binaries are copied
-to where `nobody` can read them, if need be; no user is made, and nothing outside of the temporary folder is
-changed.
+PostgreSQL refuses to run as root. Where the tests do, the server runs as `nobody`, and its binaries are
+copied to where `nobody` can read them, if need be; no user is made, and nothing outside of the temporary
+folder is changed.
 """
 
 import contextlib
