@@ -1,15 +1,22 @@
-"""Sets the OpenTelemetry SDK up from the environment that the distro completed."""
+"""Sets the OpenTelemetry SDK up from the environment that the distro completed, or from a file."""
 
+import dataclasses
+import logging
 import os
 from typing import Any
 
 from opentelemetry.sdk._configuration import _OTelSDKConfigurator
-from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE
+from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE, OTEL_SDK_DISABLED
 
+from ansflow_instrumentation.configuration.file import configure_from, limits_by_kind, read_config_file
+from ansflow_instrumentation.configuration.propagation import keep_requests_whole
+from ansflow_instrumentation.configuration.streams import read_stream_settings
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.version import DISTRO_NAME, __version__
 
 __all__ = ["AnsFlowConfigurator"]
+
+_logger = logging.getLogger(__name__)
 
 DISTRO_ATTRIBUTES = {"telemetry.distro.name": DISTRO_NAME, "telemetry.distro.version": __version__}
 """https://opentelemetry.io/docs/specs/semconv/resource/#telemetry-sdk-experimental"""
@@ -18,20 +25,37 @@ DISTRO_ATTRIBUTES = {"telemetry.distro.name": DISTRO_NAME, "telemetry.distro.ver
 class AnsFlowConfigurator(_OTelSDKConfigurator):
     """The SDK's own configurator, which adds the distro's identity and never stops the application.
 
-    No Views are needed: every instrumentation that may own a request advises the bucket boundaries that the
-    semantic conventions ask for
+    No Views are needed but the user's: every instrumentation that may own a request advises the bucket
+    boundaries that the semantic conventions ask for
     (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration).
     """
 
     def _configure(self, **kwargs: Any) -> None:
+        file = os.environ.get(OTEL_CONFIG_FILE, "")
         with survive("Setting up the OpenTelemetry SDK"):
-            super()._configure(**self._identified(kwargs))  # type: ignore[no-untyped-call] # untyped in the SDK
+            config = read_config_file(file)
+            if file and config is None:
+                return  # there was a warning; without telemetry rather than with some that was not asked for
+            self._set_streams(config)
+            if config is not None:
+                configure_from(config, DISTRO_ATTRIBUTES)
+            else:
+                identity = {**DISTRO_ATTRIBUTES, **kwargs.pop("resource_attributes", {})}
+                super()._configure(resource_attributes=identity, **kwargs)  # type: ignore[no-untyped-call] # untyped in the SDK
+        with survive("Checking the propagators"):
+            keep_requests_whole()
 
     @staticmethod
-    def _identified(kwargs: dict[str, Any]) -> dict[str, Any]:
-        if os.environ.get(OTEL_CONFIG_FILE):
-            return {}  # the file says all; the SDK warns of anything else
-        return {
-            **kwargs,
-            "resource_attributes": {**DISTRO_ATTRIBUTES, **kwargs.get("resource_attributes", {})},
-        }
+    def _set_streams(config: Any | None) -> None:
+        if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
+            return
+        with survive("Applying the settings of metrics"):
+            # Not before it is needed, and guarded: it reaches into the SDK.
+            from ansflow_instrumentation.configuration.sdk_streams import apply_stream_settings
+
+            settings, problems = read_stream_settings(os.environ)
+            for problem in problems:
+                _logger.warning(problem)
+            if config is not None:
+                settings = dataclasses.replace(settings, limits_by_kind=limits_by_kind(config))
+            apply_stream_settings(settings)

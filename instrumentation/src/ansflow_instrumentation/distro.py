@@ -11,6 +11,12 @@ from opentelemetry.instrumentation.distro import (  # type: ignore[attr-defined]
 )
 
 from ansflow_instrumentation import instrumentors
+from ansflow_instrumentation.configuration.file import apply_settings_of_file
+from ansflow_instrumentation.configuration.lists import (
+    DISABLED_VARIABLE,
+    OFF_BY_DEFAULT,
+    off_by_default,
+    reason_off,
 from ansflow_instrumentation.excluded_requests import leave_excluded_requests_untraced
 from ansflow_instrumentation.log_export import QUIET_LOGGERS_VARIABLE
 from ansflow_instrumentation.ownership import keep_export_single, record_each_request_once
@@ -39,9 +45,8 @@ DEFAULTS: Mapping[str, str] = {
     # Two seconds of a busy worker's spans and logs instead of half a one: full queues drop. (SDK: 2048.)
     "OTEL_BSP_MAX_QUEUE_SIZE": "8192",
     "OTEL_BLRP_MAX_QUEUE_SIZE": "8192",
-    # click makes uvicorn's command line the parent of every request: one endless trace, no SERVER span.
-    # The host's metrics are the gateway's, once a host and not once a worker.
-    instrumentors.DISABLED_VARIABLE: "click,system_metrics",
+    # Where none of them is in the user's list of what is enabled.
+    DISABLED_VARIABLE: ",".join(OFF_BY_DEFAULT),
     # SQL echo, and a driver's debug output, are records per query.
     QUIET_LOGGERS_VARIABLE: "sqlalchemy,django.db.backends,aiosqlite,asyncpg,psycopg",
 }
@@ -57,6 +62,7 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
     """Completes the environment and loads the instrumentations; whatever fails, the application starts."""
 
     def _configure(self, **kwargs: Any) -> None:
+            apply_settings_of_file(env)
         env = os.environ
         with survive("Configuring the distro"):
             apply_defaults(env)
@@ -78,8 +84,8 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
         Raises:
             ModuleNotFoundError: If the library to instrument is not installed, which the caller passes over.
         """
-        if instrumentors.is_disabled(entry_point.name, os.environ):
-            _logger.debug("%s is off by %s", entry_point.name, instrumentors.DISABLED_VARIABLE)
+        if reason := reason_off(entry_point.name, os.environ):
+            _logger.debug("%s is off by %s", entry_point.name, reason)
             return
         with survive(instrumentors.loading(entry_point.name), passing=(ModuleNotFoundError,)):
             instrumentors.load(entry_point, kwargs)
@@ -87,11 +93,16 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
 
 def apply_defaults(env: MutableMapping[str, str]) -> None:
     """Set each default that the user has not set.
+    An empty OTEL_ variable is an unset one (https://opentelemetry.io/docs/specs/otel/configuration/
+    sdk-environment-variables/#parsing-empty-value); an empty list of this distro's own is an empty list.
+
 
     Args:
         env: The process's environment, changed in place.
     """
-    for variable, value in DEFAULTS.items():
+    for variable, value in {**DEFAULTS, DISABLED_VARIABLE: off_by_default(env)}.items():
+        if variable.startswith("OTEL_") and not env.get(variable, "").strip():
+            env[variable] = value
         env.setdefault(variable, value)
 
 

@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
 
+from ansflow_instrumentation.configuration.file import instrumentation_options
 from ansflow_instrumentation.log_export import choose_exported_records
 from ansflow_instrumentation.ownership import instrument_every_import_path
 from ansflow_instrumentation.survive import survive
 
-__all__ = ["DISABLED_VARIABLE", "is_disabled", "load", "loading"]
-
-DISABLED_VARIABLE = "ANSFLOW_DISABLED_INSTRUMENTATIONS"
-"""Comma-separated entry-point names, or `*`; the same form as OTEL_PYTHON_DISABLED_INSTRUMENTATIONS."""
+__all__ = ["load", "loading"]
 
 Loader = Callable[[EntryPoint, dict[str, Any]], None]
 
@@ -26,10 +24,12 @@ def load(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 
     Args:
         entry_point: From the group `opentelemetry_instrumentor`.
-        options: For the instrumentor's `instrument`.
+        options: For the instrumentor's `instrument`; those of a configuration file come on top.
     """
     LOADERS.get(entry_point.name, _load_as_is)(entry_point, options)
 
+    of_file = instrumentation_options(os.environ).get(entry_point.name, {})
+    options = {**options, **{name: value for name, value in of_file.items() if name != "enabled"}}
 
 def loading(name: str) -> str:
     """Say what is being done, for the warning that names a failed instrumentation.
@@ -41,20 +41,6 @@ def loading(name: str) -> str:
         The beginning of a sentence.
     """
     return f"Loading the {name!r} instrumentation"
-
-
-def is_disabled(name: str, env: Mapping[str, str]) -> bool:
-    """Tell whether an instrumentation is off by the distro's own list.
-
-    Args:
-        name: Name of the entry point.
-        env: The process's environment.
-
-    Returns:
-        Whether the list holds the name, or `*`.
-    """
-    disabled = {item.strip() for item in env.get(DISABLED_VARIABLE, "").split(",")}
-    return name in disabled or "*" in disabled
 
 
 def _load_as_is(entry_point: EntryPoint, options: dict[str, Any]) -> None:

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from ansflow_instrumentation.configuration.lists import reason_off
 from ansflow_instrumentation.distro import (
     DEFAULTS,
     OPERATIONAL_PATHS,
     apply_defaults,
     exclude_operational_paths,
 )
-from ansflow_instrumentation.instrumentors import is_disabled
 from ansflow_instrumentation.ownership import keep_export_single
 from ansflow_instrumentation.shutdown_flush import flush_timeout_s
 from ansflow_instrumentation.version import __version__
@@ -33,11 +33,13 @@ def test_the_readme_lists_the_defaults() -> None:
 
 @pytest.mark.parametrize("variable", sorted(DEFAULTS))
 def test_the_users_value_wins(variable: str) -> None:
-    """A value of the user's, even an empty one, is never replaced."""
-    for value in ("theirs", ""):
-        env = {variable: value}
-        apply_defaults(env)
-        assert env[variable] == value
+    """A value of the user's stays; an empty one does not if it is OpenTelemetry's: unset, says its spec."""
+    env = {variable: "theirs"}
+    apply_defaults(env)
+    assert env[variable] == "theirs"
+    env = {variable: ""}
+    apply_defaults(env)
+    assert env[variable] == (DEFAULTS[variable] if variable.startswith("OTEL_") else "")
 
 
 @pytest.mark.parametrize(
@@ -91,9 +93,9 @@ def test_the_users_general_exclusions_are_not_hidden() -> None:
 
 def test_click_and_system_metrics_are_off_by_default() -> None:
     """The distro's own list holds both, and nothing that a service needs."""
-    assert is_disabled("click", DEFAULTS)
-    assert is_disabled("system_metrics", DEFAULTS)
-    assert not is_disabled("fastapi", DEFAULTS)
+    assert reason_off("click", DEFAULTS)
+    assert reason_off("system_metrics", DEFAULTS)
+    assert not reason_off("fastapi", DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,32 @@ def test_click_and_system_metrics_are_off_by_default() -> None:
 )
 def test_the_users_list_replaces_the_distros(listed: str, disabled: bool) -> None:
     """A user's list decides alone: an empty one turns `click` on again, `*` turns all off."""
-    assert is_disabled("click", {"ANSFLOW_DISABLED_INSTRUMENTATIONS": listed}) is disabled
+    reason = reason_off("click", {"ANSFLOW_DISABLED_INSTRUMENTATIONS": listed})
+    assert reason == ("ANSFLOW_DISABLED_INSTRUMENTATIONS" if disabled else None)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "name", "reason"),
+    [
+        ("", "redis", None),
+        ("redis,fastapi", "redis", None),
+        ("redis,fastapi", "django", "ANSFLOW_ENABLED_INSTRUMENTATIONS"),
+        ("ansflow_*", "ansflow_runtime", None),
+        ("click", "click", None),
+        ("*", "click", "ANSFLOW_DISABLED_INSTRUMENTATIONS"),
+    ],
+)
+def test_an_enable_list_leaves_the_others_off(enabled: str, name: str, reason: str | None) -> None:
+    """contrib#1828: an enable list leaves all others off; what it names is on, also if off by default."""
+    env = {"ANSFLOW_ENABLED_INSTRUMENTATIONS": enabled}
+    apply_defaults(env)
+    assert reason_off(name, env) == reason
+
+
+def test_a_disable_list_wins_over_an_enable_list() -> None:
+    """What the user disables stays off, whatever enables it."""
+    env = {"ANSFLOW_ENABLED_INSTRUMENTATIONS": "redis", "ANSFLOW_DISABLED_INSTRUMENTATIONS": "redis"}
+    assert reason_off("redis", env) == "ANSFLOW_DISABLED_INSTRUMENTATIONS"
 
 
 def test_fastapis_own_exporter_is_kept_off(caplog: pytest.LogCaptureFixture) -> None:

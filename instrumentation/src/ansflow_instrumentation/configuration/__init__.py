@@ -1,0 +1,1 @@
+"""What the user can set: metric streams, limits, lists of instrumentations, and the configuration file."""

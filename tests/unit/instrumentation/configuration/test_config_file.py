@@ -1,0 +1,198 @@
+"""`OTEL_CONFIG_FILE` under the distro, in real processes that export to a real receiver."""
+
+from pathlib import Path
+
+import pytest
+from support.instrumented_service import StartService, run_python
+from support.otlp_receiver import OtlpReceiver, attributes_of
+
+PROVIDERS = """
+file_format: "1.0"
+tracer_provider:
+  processors:
+    - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/traces"}}}}}}
+meter_provider:
+  readers:
+    - periodic:
+        exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/metrics"}}}}
+        {reader}
+{views}
+logger_provider:
+  processors:
+    - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/logs"}}}}}}
+"""
+
+MEASURE = """
+from opentelemetry import metrics
+meter = metrics.get_meter("shop")
+orders = meter.create_counter("orders")
+sizes = meter.create_histogram("sizes")
+for user in range(10):
+    orders.add(1, {"user": user, "host": "a"})
+    sizes.record(1.5, {"user": user, "host": "a"})
+"""
+
+
+def _write(
+    receiver: OtlpReceiver, folder: Path, more: str = "", *, views: str = "", reader: str = ""
+) -> dict[str, str]:
+    file = folder / "telemetry.yaml"
+    file.write_text(PROVIDERS.format(endpoint=receiver.endpoint, views=views, reader=reader) + more)
+    return {"OTEL_CONFIG_FILE": str(file)}
+
+
+def _points(receiver: OtlpReceiver, name: str) -> list[tuple[dict[str, str], float]]:
+    return [
+        (attributes_of(list(point.attributes)), getattr(point, "as_int", 0) or getattr(point, "count", 0))
+        for metric in receiver.metrics[-1].resource_metrics[0].scope_metrics[0].metrics
+        if metric.name == name
+        for point in (metric.sum.data_points or metric.histogram.data_points)
+    ]
+
+
+def test_a_file_without_propagator_breaks_no_request(
+    start: StartService, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """Upstream every request fails; here `traceparent` is read and requests are answered and recorded."""
+    variables = _write(receiver, tmp_path)
+    service = start("uvicorn", "fastapi_shop.main:app", "--port", "{port}", variables=variables)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert service.get("/items/1", headers={"traceparent": parent}).status == 200
+    service.stop()
+    assert [span.trace_id.hex() for span in receiver.spans()] == ["0af7651916cd43dd8448eb211c80319c"]
+    assert receiver.requests_counted() == {"/items/{item_id}": 1}
+
+
+@pytest.mark.parametrize("how", ["variable", "file"])
+def test_no_propagator_breaks_no_request(
+    start: StartService, receiver: OtlpReceiver, tmp_path: Path, how: str
+) -> None:
+    """`OTEL_PROPAGATORS=none` and an empty `propagator:` leave `traceparent` unread, and requests whole."""
+    variables = (
+        {"OTEL_PROPAGATORS": "none"} if how == "variable" else _write(receiver, tmp_path, "propagator: {}\n")
+    )
+    service = start("uvicorn", "fastapi_shop.main:app", "--port", "{port}", variables=variables)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert service.get("/items/1", headers={"traceparent": parent}).status == 200
+    service.stop()
+    assert [span.parent_span_id for span in receiver.spans()] == [b""]
+
+
+def test_a_file_has_the_distros_identity(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """The distro's name and version, the service's name and an instance id are there unwritten."""
+    run_python(MEASURE, receiver, tmp_path, variables=_write(receiver, tmp_path))
+    (resource,) = receiver.resources()
+    assert resource["telemetry.distro.name"] == "ansflow-instrumentation"
+    assert resource["service.name"] == "shop"  # of OTEL_SERVICE_NAME
+    assert resource["service.instance.id"]
+
+
+def test_what_the_file_says_of_the_service_counts(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Attributes of the file win over the environment's; a worker's id is derived from the file's."""
+    variables = _write(
+        receiver,
+        tmp_path,
+        """
+resource:
+  attributes:
+    - {name: service.name, value: warehouse}
+    - {name: service.instance.id, value: blue}
+""",
+    )
+    program = f"""
+{MEASURE}
+import os, subprocess, sys
+if not os.environ.get("WORKER"):
+    subprocess.run([sys.executable, "-c", {MEASURE!r}], env={{**os.environ, "WORKER": "1"}}, check=True)
+"""
+    run_python(program, receiver, tmp_path, variables=variables)
+    assert {resource["service.name"] for resource in receiver.resources()} == {"warehouse"}
+    worker, own = sorted(receiver.instances(), key=len, reverse=True)
+    assert own == "blue"
+    assert worker.startswith("blue-")
+
+
+def test_views_of_a_file_exclude_and_limit(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Excluded attributes and cardinality limits, which upstream ignores, hold."""
+    views = """
+  views:
+    - {selector: {instrument_name: orders}, stream: {aggregation_cardinality_limit: 3}}
+    - {selector: {instrument_name: sizes}, stream: {attribute_keys: {excluded: ["us*"]}}}
+"""
+    finished = run_python(MEASURE, receiver, tmp_path, variables=_write(receiver, tmp_path, views=views))
+    assert _points(receiver, "orders") == [
+        ({"user": "0", "host": "a"}, 1),
+        ({"user": "1", "host": "a"}, 1),
+        ({"otel.metric.overflow": "True"}, 8),
+    ]
+    assert _points(receiver, "sizes") == [({"host": "a"}, 10)]
+    assert "ignored" not in finished.stderr
+
+
+def test_limits_of_a_files_reader_hold(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A reader's limits are by kind of instrument."""
+    run_python(
+        MEASURE,
+        receiver,
+        tmp_path,
+        variables=_write(receiver, tmp_path, reader="cardinality_limits: {default: 4, counter: 2}"),
+    )
+    assert len(_points(receiver, "orders")) == 2
+    assert len(_points(receiver, "sizes")) == 4
+
+
+def test_a_file_holds_the_distros_settings(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """`distribution: ansflow:` is for the variables of the distro; the environment wins."""
+    variables = _write(
+        receiver,
+        tmp_path,
+        """
+distribution:
+  ansflow:
+    metrics_dropped_attributes: {"*": [user, host]}
+    metrics_cardinality_limits: 2
+""",
+    )
+    run_python(
+        MEASURE,
+        receiver,
+        tmp_path,
+        variables={**variables, "ANSFLOW_METRICS_DROPPED_ATTRIBUTES": "*=host"},
+    )
+    assert _points(receiver, "orders") == [({"user": "0"}, 1), ({"otel.metric.overflow": "True"}, 9)]
+
+
+def test_a_file_turns_instrumentations_off(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """`enabled: false`, without effect upstream, leaves an instrumentation off."""
+    variables = _write(
+        receiver,
+        tmp_path,
+        "instrumentation/development: {python: {logging: {enabled: false}}}\n",
+    )
+    run_python("import logging; logging.error('unseen')", receiver, tmp_path, variables=variables)
+    assert receiver.log_records() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("file_format: [", "Failed to parse YAML"),
+        ("file_format: '7.0'", "Unsupported file_format '7.0'"),
+        ("file_format: '1.0'\ntracer_provider: {}", "'processors' is a required property"),
+        (None, "Configuration file not found"),
+    ],
+)
+def test_a_bad_file_is_one_warning(
+    receiver: OtlpReceiver, tmp_path: Path, content: str | None, reason: str
+) -> None:
+    """A file that cannot be read is one warning of the distro; the application runs without telemetry."""
+    file = tmp_path / "telemetry.yaml"
+    if content is not None:
+        file.write_text(content)
+    finished = run_python(
+        "print('the application runs')", receiver, tmp_path, variables={"OTEL_CONFIG_FILE": str(file)}
+    )
+    assert finished.stdout == "the application runs\n"
+    assert finished.stderr.count("the application runs on without it") == 1
+    assert f"OTEL_CONFIG_FILE={str(file)!r}" in finished.stderr
+    assert reason in finished.stderr
