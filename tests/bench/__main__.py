@@ -5,17 +5,22 @@ import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from . import in_process
-from .in_process import Effort
+from . import in_process, servers
+from .effort import Effort
 from .results import Part, deliveries_wrong
 from .setups import BARE, SETUPS, Framework, setups_of
 from .tables import part_tables, target_table
 from .targets import findings
 from .workloads import WORKLOADS
 
-PARTS = tuple(framework.value for framework in Framework)
+PARTS = {
+    "fastapi": (Framework.FASTAPI, in_process.measure, Effort(batch=200, batches=5, blocks=10)),
+    "django": (Framework.DJANGO, in_process.measure, Effort(batch=200, batches=5, blocks=10)),
+    "fastapi-server": (Framework.FASTAPI, servers.measure, Effort(batch=250, batches=8, blocks=5)),
+    "django-server": (Framework.DJANGO, servers.measure, Effort(batch=250, batches=8, blocks=5)),
+}
+"""What is run, by its name: of which framework, how, and how much of it."""
 
-FULL = Effort(batch=200, batches=5, blocks=10)
 QUICK = Effort(batch=100, batches=1, blocks=2, workloads=WORKLOADS[-1:])
 
 
@@ -30,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         (setup,) = [setup for setup in SETUPS if setup.name == arguments.profile]
         sys.stdout.write(in_process.profile(setup, arguments.requests))
         return
-    effort = QUICK if arguments.quick else FULL
-    parts = [_run(key, arguments.only, effort) for key in PARTS if _wanted(key, arguments.only)]
+    parts = [_run(key, arguments.only, quick=arguments.quick) for key in _chosen(arguments.only)]
     for part in parts:
         sys.stdout.write(f"{part_tables(part)}\n\n")
     sys.stdout.write(f"{target_table(findings(parts))}\n")
@@ -40,20 +44,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit("\n".join(["", "Not everything was recorded once:", *wrong]))
 
 
-def _run(key: str, only: list[str], effort: Effort) -> Part:
-    framework = Framework(key)
+def _run(key: str, only: list[str], *, quick: bool) -> Part:
+    framework, measure, effort = PARTS[key]
+    patterns = [name for name in only if name not in PARTS]
     chosen = [
         setup
         for setup in setups_of(framework)
-        if not only or setup.key == BARE or key in only or any(fnmatchcase(setup.name, name) for name in only)
+        if setup.key == BARE or not patterns or any(fnmatchcase(setup.name, name) for name in patterns)
     ]
-    return in_process.measure(framework, chosen, effort)
+    return measure(framework, chosen, QUICK if quick else effort)
 
 
-def _wanted(key: str, only: list[str]) -> bool:
-    if not only or key in only:
-        return True
-    return any(fnmatchcase(setup.name, name) for setup in setups_of(Framework(key)) for name in only)
+def _chosen(only: list[str]) -> list[str]:
+    """Choose the parts: those named, or the in-process ones of the set-ups that are named alone, or all."""
+    if not only:
+        return list(PARTS)
+    if named := [key for key in PARTS if key in only]:
+        return named
+    return [
+        framework.value
+        for framework in Framework
+        if any(fnmatchcase(setup.name, name) for setup in setups_of(framework) for name in only)
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .telemetry import NOTHING, Outlet, opentelemetry_outlet, prometheus_outlet, set_stock_providers
+from .environment import ROUTES_VARIABLE
+from .telemetry import Export, export_nothing, export_opentelemetry, export_prometheus, set_stock_providers
 from .workloads import request_headers
 
 if TYPE_CHECKING:
@@ -14,13 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["serve", "start"]
 
-ROUTES_VARIABLE = "BENCH_ROUTES"
-"""How many routes the URLconf has."""
-
 HEADERS = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request_headers().items()}
 
 
-def start(instrumentation: str, routes: int) -> "tuple[WSGIHandler, Outlet]":
+def start(instrumentation: str, routes: int) -> "tuple[WSGIHandler, Export]":
     """Make the instrumented application.
 
     Args:
@@ -28,7 +26,7 @@ def start(instrumentation: str, routes: int) -> "tuple[WSGIHandler, Outlet]":
         routes: How many routes it has.
 
     Returns:
-        The application, and where its telemetry leaves.
+        The application, and what exports its telemetry.
     """
     os.environ[ROUTES_VARIABLE] = str(routes)
     os.environ["DJANGO_SETTINGS_MODULE"] = f"{__package__}.django_settings"
@@ -93,31 +91,31 @@ def _application() -> "WSGIHandler":
     return get_wsgi_application()
 
 
-def _bare() -> "tuple[WSGIHandler, Outlet]":
-    return _application(), NOTHING
+def _bare() -> "tuple[WSGIHandler, Export]":
+    return _application(), export_nothing
 
 
-def _ansflow() -> "tuple[WSGIHandler, Outlet]":
+def _ansflow() -> "tuple[WSGIHandler, Export]":
     from opentelemetry.instrumentation.auto_instrumentation import initialize
 
     initialize(swallow_exceptions=False)
-    return _application(), opentelemetry_outlet()
+    return _application(), export_opentelemetry
 
 
-def _contrib() -> "tuple[WSGIHandler, Outlet]":
+def _contrib() -> "tuple[WSGIHandler, Export]":
     from opentelemetry.instrumentation.django import DjangoInstrumentor
 
     set_stock_providers()
     DjangoInstrumentor().instrument()
-    return _application(), opentelemetry_outlet()
+    return _application(), export_opentelemetry
 
 
-def _django_prometheus() -> "tuple[WSGIHandler, Outlet]":
+def _django_prometheus() -> "tuple[WSGIHandler, Export]":
     os.environ["DJANGO_SETTINGS_MODULE"] = f"{__package__}.django_settings_prometheus"
-    return _application(), prometheus_outlet("django_http_requests_latency_seconds_by_view_method")
+    return _application(), export_prometheus
 
 
-STARTERS: "Mapping[str, Callable[[], tuple[WSGIHandler, Outlet]]]" = {
+STARTERS: "Mapping[str, Callable[[], tuple[WSGIHandler, Export]]]" = {
     "none": _bare,
     "ansflow": _ansflow,
     "contrib": _contrib,

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
-from .workloads import item_path
+from .environment import ROUTES_VARIABLE
+from .workloads import item_name, item_path
 
 
 def item(request: HttpRequest, item_id: int) -> JsonResponse:
@@ -15,8 +16,8 @@ def item(request: HttpRequest, item_id: int) -> JsonResponse:
 
 
 urlpatterns = [
-    path(f"{item_path(number).removeprefix('/')}/<int:item_id>", item, name=f"item-{number}")
-    for number in range(int(os.environ["BENCH_ROUTES"]))
+    path(f"{item_path(number).removeprefix('/')}/<int:item_id>", item, name=item_name(number))
+    for number in range(int(os.environ[ROUTES_VARIABLE]))
 ]
 if "django_prometheus" in settings.INSTALLED_APPS:
     urlpatterns.append(path("", include("django_prometheus.urls")))  # type: ignore[arg-type] # a resolver

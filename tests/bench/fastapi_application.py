@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .telemetry import NOTHING, Outlet, opentelemetry_outlet, prometheus_outlet, set_stock_providers
+from .telemetry import Export, export_nothing, export_opentelemetry, export_prometheus, set_stock_providers
 from .workloads import request_headers, route_pattern
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ __all__ = ["serve", "start"]
 HEADERS = [(name.encode(), value.encode()) for name, value in request_headers().items()]
 
 
-def start(instrumentation: str, routes: int) -> "tuple[FastAPI, Outlet]":
+def start(instrumentation: str, routes: int) -> "tuple[FastAPI, Export]":
     """Make the instrumented application.
 
     Args:
@@ -24,7 +24,7 @@ def start(instrumentation: str, routes: int) -> "tuple[FastAPI, Outlet]":
         routes: How many routes it has.
 
     Returns:
-        The application, and where its telemetry leaves.
+        The application, and what exports its telemetry.
     """
     return STARTERS[instrumentation](routes)
 
@@ -92,48 +92,48 @@ def _application(routes: int) -> "FastAPI":
     return app
 
 
-def _bare(routes: int) -> "tuple[FastAPI, Outlet]":
-    return _application(routes), NOTHING
+def _bare(routes: int) -> "tuple[FastAPI, Export]":
+    return _application(routes), export_nothing
 
 
-def _ansflow(routes: int) -> "tuple[FastAPI, Outlet]":
+def _ansflow(routes: int) -> "tuple[FastAPI, Export]":
     from opentelemetry.instrumentation.auto_instrumentation import initialize
 
     initialize(swallow_exceptions=False)
-    return _application(routes), opentelemetry_outlet()
+    return _application(routes), export_opentelemetry
 
 
-def _contrib(routes: int) -> "tuple[FastAPI, Outlet]":
+def _contrib(routes: int) -> "tuple[FastAPI, Export]":
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     set_stock_providers()
     FastAPIInstrumentor().instrument()
-    return _application(routes), opentelemetry_outlet()
+    return _application(routes), export_opentelemetry
 
 
-def _native(routes: int) -> "tuple[FastAPI, Outlet]":
+def _native(routes: int) -> "tuple[FastAPI, Export]":
     set_stock_providers()
-    return _application(routes), opentelemetry_outlet()
+    return _application(routes), export_opentelemetry
 
 
-def _prometheus_fastapi_instrumentator(routes: int) -> "tuple[FastAPI, Outlet]":
+def _prometheus_fastapi_instrumentator(routes: int) -> "tuple[FastAPI, Export]":
     from prometheus_fastapi_instrumentator import Instrumentator
 
     app = _application(routes)
     Instrumentator().instrument(app).expose(app)
-    return app, prometheus_outlet("http_request_duration_seconds")
+    return app, export_prometheus
 
 
-def _starlette_exporter(routes: int) -> "tuple[FastAPI, Outlet]":
+def _starlette_exporter(routes: int) -> "tuple[FastAPI, Export]":
     from starlette_exporter import PrometheusMiddleware, handle_metrics
 
     app = _application(routes)
     app.add_middleware(PrometheusMiddleware)
     app.add_route("/metrics", handle_metrics)
-    return app, prometheus_outlet("starlette_request_duration_seconds")
+    return app, export_prometheus
 
 
-STARTERS: "Mapping[str, Callable[[int], tuple[FastAPI, Outlet]]]" = {
+STARTERS: "Mapping[str, Callable[[int], tuple[FastAPI, Export]]]" = {
     "none": _bare,
     "ansflow": _ansflow,
     "contrib": _contrib,

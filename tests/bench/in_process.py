@@ -1,47 +1,22 @@
 """Measures applications that are called without a server: one process a set-up, interleaved."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 
+from .effort import Effort
+from .environment import ROOT, environment
 from .progress import report
 from .results import Delivery, Measure, Part, Result
 from .setups import Framework, Setup
 from .sink import Sink
-from .workloads import WORKLOADS, Workload
+from .workloads import Workload
 
-__all__ = ["Effort", "environment", "measure", "profile"]
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is measured.
-
-    Attributes:
-        batch: Requests that a set-up answers before it is the next one's turn.
-        batches: Batches a block; whatever was recorded is exported at the end of each block.
-        blocks: Blocks a workload, after one that warms up.
-        workloads: What is requested.
-    """
-
-    batch: int
-    batches: int
-    blocks: int
-    workloads: Sequence[Workload] = WORKLOADS
-
-    @property
-    def requests(self) -> int:
-        """Requests a set-up and workload, the first block not counted."""
-        return self.batch * self.batches * self.blocks
+__all__ = ["measure", "profile"]
 
 
 @dataclass
@@ -102,33 +77,6 @@ class Contender:
         return self.costs.setdefault(workload, {measure: [] for measure in Measure})
 
 
-def environment(setup: Setup, sink: Sink) -> dict[str, str]:
-    """Make the environment of a set-up's process, without telemetry variables of the machine's own.
-
-    Args:
-        setup: What will run.
-        sink: Where it exports to.
-
-    Returns:
-        The whole environment.
-    """
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OTEL_", "ANSFLOW_", "_ANSFLOW", "FASTAPI_", "DJANGO_", "PROMETHEUS_"))
-    }
-    return {
-        **inherited,
-        "OTEL_SERVICE_NAME": "bench",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
-        # Batches come faster than any real traffic: nobody may save work by dropping spans.
-        "OTEL_BSP_MAX_QUEUE_SIZE": "100000",
-        # The same for all; else those that export seldom (the SDK's default is 60 s) would have less to do.
-        "OTEL_METRIC_EXPORT_INTERVAL": "10000",
-        **setup.variables,
-    }
-
-
 def measure(framework: Framework, setups: Sequence[Setup], effort: Effort) -> Part:
     """Measure a framework's set-ups.
 
@@ -141,7 +89,7 @@ def measure(framework: Framework, setups: Sequence[Setup], effort: Effort) -> Pa
         The part of the report.
     """
     results: list[Result] = []
-    for routes, workloads in _by_routes(effort.workloads).items():
+    for routes, workloads in effort.by_routes().items():
         results += _measure(setups, routes, workloads, effort)
     title = {Framework.FASTAPI: "FastAPI (ASGI), in process", Framework.DJANGO: "Django (WSGI), in process"}
     return Part(framework.value, title[framework], results)
@@ -161,10 +109,6 @@ def profile(setup: Setup, requests: int) -> str:
         contender.ask(f"serve last {max(requests // 10, 1)}")
         text: str = contender.ask(f"profile last {requests}")["profile"]
         return text
-
-
-def _by_routes(workloads: Sequence[Workload]) -> Mapping[int, list[Workload]]:
-    return {routes: list(group) for routes, group in groupby(workloads, key=lambda w: w.routes)}
 
 
 def _measure(setups: Sequence[Setup], routes: int, workloads: list[Workload], effort: Effort) -> list[Result]:

@@ -29,6 +29,8 @@ class Setup:
         variables: Environment variables of the process.
         traced: Share of the requests whose SERVER span has to arrive.
         counted: Whether every request has to be counted.
+        histogram: Of which each request is one observation, in a Prometheus registry; None where the OTLP
+            endpoint knows.
     """
 
     framework: Framework
@@ -38,6 +40,12 @@ class Setup:
     variables: Mapping[str, str] = field(default_factory=dict)
     traced: float = 0.0
     counted: bool = True
+    histogram: str | None = None
+
+    @property
+    def zero_code(self) -> bool:
+        """Whether a server is started under `opentelemetry-instrument`, its application knowing nothing."""
+        return self.instrumentation == "ansflow"
 
     @property
     def name(self) -> str:
@@ -75,15 +83,23 @@ SETUPS = (
         "prometheus-fastapi-instrumentator",
         "prometheus-fastapi-instrumentator, metrics only",
         "prometheus-fastapi-instrumentator",
+        histogram="http_request_duration_seconds",
     ),
     Setup(
         Framework.FASTAPI,
         "starlette-exporter",
         "starlette_exporter, metrics only",
         "starlette-exporter",
+        histogram="starlette_request_duration_seconds",
     ),
     *_common(Framework.DJANGO),
-    Setup(Framework.DJANGO, "django-prometheus", "django-prometheus, metrics only", "django-prometheus"),
+    Setup(
+        Framework.DJANGO,
+        "django-prometheus",
+        "django-prometheus, metrics only",
+        "django-prometheus",
+        histogram="django_http_requests_latency_seconds_by_view_method",
+    ),
 )
 """All set-ups, in the order of the tables; the bare application is the first of its framework."""
 

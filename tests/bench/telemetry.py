@@ -1,26 +1,21 @@
 """How the set-ups' telemetry leaves the process, and how one is asked to send now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-__all__ = ["NOTHING", "Outlet", "opentelemetry_outlet", "prometheus_outlet", "set_stock_providers"]
+from .workloads import NAME_PREFIX, PATH_PREFIX
 
-
-@dataclass(frozen=True)
-class Outlet:
-    """Where the telemetry of a process leaves it.
-
-    Attributes:
-        export: Sends, or renders, what has been recorded.
-        counted: How many requests the process itself has counted; None where the OTLP endpoint knows.
-    """
-
-    export: Callable[[], object]
-    counted: Callable[[], int] | None = None
+__all__ = [
+    "Export",
+    "export_nothing",
+    "export_opentelemetry",
+    "export_prometheus",
+    "prometheus_count",
+    "set_stock_providers",
+]
 
 
-NOTHING = Outlet(export=lambda: None)
-"""Of an application without telemetry."""
+Export = Callable[[], None]
+"""Sends, or renders, what a process has recorded."""
 
 
 def set_stock_providers() -> None:
@@ -39,36 +34,45 @@ def set_stock_providers() -> None:
     metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
 
 
-def opentelemetry_outlet() -> Outlet:
-    """Give the outlet of the process's global providers."""
-
-    def export() -> None:
-        from opentelemetry import metrics, trace
-
-        for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
-            force_flush = getattr(provider, "force_flush", None)  # no-op providers have none
-            if force_flush is not None:
-                force_flush()
-
-    return Outlet(export)
+def export_nothing() -> None:
+    """Do what an application without telemetry does."""
 
 
-def prometheus_outlet(histogram: str) -> Outlet:
-    """Give the outlet of prometheus_client's registry.
+def export_opentelemetry() -> None:
+    """Flush the process's global providers."""
+    from opentelemetry import metrics, trace
+
+    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+        force_flush = getattr(provider, "force_flush", None)  # no-op providers have none
+        if force_flush is not None:
+            force_flush()
+
+
+def export_prometheus() -> None:
+    """Render prometheus_client's registry, as a scrape does."""
+    from prometheus_client import generate_latest
+
+    generate_latest()
+
+
+def prometheus_count(exposition: str, histogram: str) -> int:
+    """Read how many requests of the benchmark a registry has counted, scrapes left out.
 
     Args:
+        exposition: Prometheus' text format.
         histogram: Name of the histogram of which each request is one observation.
+
+    Returns:
+        Requests.
     """
-    from prometheus_client import REGISTRY, generate_latest
+    from prometheus_client.parser import text_string_to_metric_families
 
-    def counted() -> int:
-        return int(
-            sum(
-                sample.value
-                for metric in REGISTRY.collect()
-                for sample in metric.samples
-                if sample.name == f"{histogram}_count"
-            )
+    return int(
+        sum(
+            sample.value
+            for metric in text_string_to_metric_families(exposition)
+            for sample in metric.samples
+            if sample.name == f"{histogram}_count"
+            and any(label.startswith((PATH_PREFIX, NAME_PREFIX)) for label in sample.labels.values())
         )
-
-    return Outlet(generate_latest, counted)
+    )

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import django_application, fastapi_application
-from .setups import SETUPS, Framework
-from .telemetry import Outlet
+from .setups import SETUPS, Framework, Setup
+from .telemetry import Export, prometheus_count
 from .workloads import Workload
 
 PROFILED_FUNCTIONS = 45
@@ -30,7 +30,8 @@ PROFILED_FUNCTIONS = 45
 def main() -> None:
     """Answer commands until standard input ends."""
     name, routes = sys.argv[1], int(sys.argv[2])
-    serve, outlet = _start(name, routes)
+    (setup,) = [setup for setup in SETUPS if setup.name == name]
+    serve, export = _start(setup, routes)
     paths = {
         "last": Workload(routes, spread=False).paths(),
         "spread": Workload(routes, spread=True).paths(),
@@ -41,10 +42,10 @@ def main() -> None:
             case ["serve", pattern, requests]:
                 answer = {"thread_s": serve([*itertools.islice(paths[pattern], int(requests))])}
             case ["export"]:
-                outlet.export()
+                export()
                 answer = {"process_s": time.process_time()}
             case ["counted"]:
-                answer = {"requests": outlet.counted() if outlet.counted else None}
+                answer = {"requests": _counted(setup.histogram)}
             case ["profile", pattern, requests]:
                 answer = {"profile": _profile(serve, [*itertools.islice(paths[pattern], int(requests))])}
             case _:
@@ -53,15 +54,22 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _start(name: str, routes: int) -> tuple[Callable[[Sequence[str]], float], Outlet]:
-    (setup,) = [setup for setup in SETUPS if setup.name == name]
+def _start(setup: Setup, routes: int) -> tuple[Callable[[Sequence[str]], float], Export]:
     match setup.framework:
         case Framework.FASTAPI:
-            app, outlet = fastapi_application.start(setup.instrumentation, routes)
-            return (lambda paths: fastapi_application.serve(app, paths)), outlet
+            app, export = fastapi_application.start(setup.instrumentation, routes)
+            return (lambda paths: fastapi_application.serve(app, paths)), export
         case Framework.DJANGO:
-            handler, outlet = django_application.start(setup.instrumentation, routes)
-            return (lambda paths: django_application.serve(handler, paths)), outlet
+            handler, export = django_application.start(setup.instrumentation, routes)
+            return (lambda paths: django_application.serve(handler, paths)), export
+
+
+def _counted(histogram: str | None) -> int | None:
+    if histogram is None:
+        return None
+    from prometheus_client import generate_latest  # only where it is measured
+
+    return prometheus_count(generate_latest().decode(), histogram)
 
 
 def _profile(serve: Callable[[Sequence[str]], float], paths: Sequence[str]) -> str:

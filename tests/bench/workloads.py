@@ -4,7 +4,16 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["WORKLOADS", "Workload", "item_path", "request_headers", "route_pattern"]
+__all__ = [
+    "NAME_PREFIX",
+    "PATH_PREFIX",
+    "WORKLOADS",
+    "Workload",
+    "item_name",
+    "item_path",
+    "request_headers",
+    "route_pattern",
+]
 
 
 @dataclass(frozen=True)
@@ -36,9 +45,18 @@ WORKLOADS = (Workload(1, spread=False), Workload(100, spread=False), Workload(10
 """All workloads, in the order of the tables."""
 
 
+PATH_PREFIX = "/things"
+NAME_PREFIX = "item-"
+
+
 def item_path(number: int) -> str:
     """Give a route's path before its parameter."""
-    return f"/things{number}"
+    return f"{PATH_PREFIX}{number}"
+
+
+def item_name(number: int) -> str:
+    """Give a Django route's name."""
+    return f"{NAME_PREFIX}{number}"
 
 
 def route_pattern(number: int) -> str:
