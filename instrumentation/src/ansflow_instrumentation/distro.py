@@ -17,6 +17,7 @@ from ansflow_instrumentation.configuration.lists import (
     OFF_BY_DEFAULT,
     off_by_default,
     reason_off,
+)
 from ansflow_instrumentation.excluded_requests import leave_excluded_requests_untraced
 from ansflow_instrumentation.log_export import QUIET_LOGGERS_VARIABLE
 from ansflow_instrumentation.ownership import keep_export_single, record_each_request_once
@@ -61,8 +62,8 @@ OPERATIONAL_PATHS = (
 class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
     """Completes the environment and loads the instrumentations; whatever fails, the application starts."""
 
-    def _configure(self, **kwargs: Any) -> None:
             apply_settings_of_file(env)
+    def _configure(self, **kwargs: Any) -> None:
         env = os.environ
         with survive("Configuring the distro"):
             apply_defaults(env)
@@ -91,11 +92,11 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
             instrumentors.load(entry_point, kwargs)
 
 
+
 def apply_defaults(env: MutableMapping[str, str]) -> None:
     """Set each default that the user has not set.
     An empty OTEL_ variable is an unset one (https://opentelemetry.io/docs/specs/otel/configuration/
     sdk-environment-variables/#parsing-empty-value); an empty list of this distro's own is an empty list.
-
 
     Args:
         env: The process's environment, changed in place.
