@@ -62,10 +62,10 @@ OPERATIONAL_PATHS = (
 class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
     """Completes the environment and loads the instrumentations; whatever fails, the application starts."""
 
-            apply_settings_of_file(env)
     def _configure(self, **kwargs: Any) -> None:
         env = os.environ
         with survive("Configuring the distro"):
+            apply_settings_of_file(env)
             apply_defaults(env)
             exclude_operational_paths(env)
             keep_export_single(env)
@@ -92,9 +92,9 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
             instrumentors.load(entry_point, kwargs)
 
 
-
 def apply_defaults(env: MutableMapping[str, str]) -> None:
     """Set each default that the user has not set.
+
     An empty OTEL_ variable is an unset one (https://opentelemetry.io/docs/specs/otel/configuration/
     sdk-environment-variables/#parsing-empty-value); an empty list of this distro's own is an empty list.
 

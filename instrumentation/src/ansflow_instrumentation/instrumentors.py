@@ -26,10 +26,10 @@ def load(entry_point: EntryPoint, options: dict[str, Any]) -> None:
         entry_point: From the group `opentelemetry_instrumentor`.
         options: For the instrumentor's `instrument`; those of a configuration file come on top.
     """
-    LOADERS.get(entry_point.name, _load_as_is)(entry_point, options)
-
     of_file = instrumentation_options(os.environ).get(entry_point.name, {})
     options = {**options, **{name: value for name, value in of_file.items() if name != "enabled"}}
+    LOADERS.get(entry_point.name, _load_as_is)(entry_point, options)
+
 
 def loading(name: str) -> str:
     """Say what is being done, for the warning that names a failed instrumentation.
