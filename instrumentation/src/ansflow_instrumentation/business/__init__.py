@@ -16,7 +16,11 @@ Example:
 
 from ansflow_instrumentation.business.activity import user_activity
 from ansflow_instrumentation.business.block import MeasuredBlock
-from ansflow_instrumentation.business.integration import IntegrationCall, integration_call
+from ansflow_instrumentation.business.integration import (
+    IntegrationCall,
+    current_integration_type,
+    integration_call,
+)
 from ansflow_instrumentation.business.labels import OTHER, OVERFLOW, SERIES_LIMIT_VARIABLE
 from ansflow_instrumentation.business.pipeline import PipelineRun, RunResult, pipeline_run
 
@@ -28,6 +32,7 @@ __all__ = [
     "MeasuredBlock",
     "PipelineRun",
     "RunResult",
+    "current_integration_type",
     "integration_call",
     "pipeline_run",
     "user_activity",

@@ -37,11 +37,16 @@ class Measured:
         self._token: Token[Context] | None = None
 
     def _start(
-        self, tracer: Tracer, name: str, kind: SpanKind, attributes: dict[str, AttributeValue]
+        self,
+        tracer: Tracer,
+        name: str,
+        kind: SpanKind,
+        attributes: dict[str, AttributeValue],
+        context: Context | None = None,
     ) -> None:
         self._pid = os.getpid()
         self._span = tracer.start_span(name, kind=kind, attributes=attributes)
-        self._token = context_api.attach(set_span_in_context(self._span))
+        self._token = context_api.attach(set_span_in_context(self._span, context))
         self._started = time.perf_counter()
 
     def _detach(self) -> None:

@@ -23,6 +23,8 @@ ERROR_TYPE: Final = "error.type"
 PROJECT: Final = "ansflow.project.name"
 PIPELINE_TYPE: Final = "ansflow.pipeline.type"
 
+INTEGRATION_TYPE: Final = "ansflow.integration.type"
+
 EXECUTING: Final = "executing"
 """The state of a run while its block runs."""
 

@@ -1,13 +1,21 @@
 """Calls of integrations: the third parties that a platform uses on behalf of its projects."""
 
+from opentelemetry import context as context_api
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from ansflow_instrumentation.business.block import Measured, MeasuredBlock, error_type_of
-from ansflow_instrumentation.business.instruments import ERROR_TYPE, Instruments, instruments
+from ansflow_instrumentation.business.instruments import (
+    ERROR_TYPE,
+    INTEGRATION_TYPE,
+    Instruments,
+    instruments,
+)
 from ansflow_instrumentation.business.labels import OVERFLOW, label
 
-__all__ = ["IntegrationCall", "integration_call"]
+__all__ = ["IntegrationCall", "current_integration_type", "integration_call"]
+
+_TYPE_KEY = context_api.create_key(INTEGRATION_TYPE)
 
 SUCCESS = "success"
 FAILED = "failed"
@@ -43,11 +51,12 @@ class IntegrationCall(Measured):
             return
         self._type = label(self._type, "integration_type")
         admitted = found.admit_integration.admit((self._type,))[0]
-        attributes: dict[str, AttributeValue] = {"ansflow.integration.type": self._type}
+        attributes: dict[str, AttributeValue] = {INTEGRATION_TYPE: self._type}
         name = "call" if admitted == OVERFLOW else f"call {admitted}"
         self._type = admitted
         # The HTTP client's span below it is the CLIENT one.
-        self._start(found.tracer, name, SpanKind.INTERNAL, attributes)
+        context = context_api.set_value(_TYPE_KEY, admitted)
+        self._start(found.tracer, name, SpanKind.INTERNAL, attributes, context)
 
     def _finish(self, duration_s: float, error: BaseException | None) -> None:
         found = self._instruments
@@ -59,6 +68,18 @@ class IntegrationCall(Measured):
         found.calls.add(key)
         found.call_durations.record(key, duration_s, self._exemplar())
         self._end_span({ERROR_TYPE: error_type} if error_type else {}, error_type, error)
+
+
+def current_integration_type() -> str | None:
+    """Tell which integration is being called, for an HTTP client's telemetry to mark its measurements with.
+
+    What `integration_call` counts need not be counted once more as a call of another host.
+
+    Returns:
+        The value of `ansflow.integration.type` within an `integration_call` that is recorded, else None.
+    """
+    found = context_api.get_value(_TYPE_KEY)
+    return found if isinstance(found, str) else None
 
 
 def integration_call(integration_type: str) -> MeasuredBlock[IntegrationCall]:

@@ -179,8 +179,11 @@ assert list(delegated()) == [1]
 asyncio.run(main())
 with contextlib.suppress(OSError):
     raises()
+assert business.current_integration_type() is None
 with business.integration_call("says") as call:
+    assert business.current_integration_type() == "says"
     call.fail("503")
+assert business.current_integration_type() is None
 for _ in range(3):
     business.user_activity("login", user_type="developer")
 business.user_activity("login")
