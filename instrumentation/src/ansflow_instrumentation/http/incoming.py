@@ -1,0 +1,128 @@
+"""What is read of a request before it is served: its parent, who sent it, and to where.
+
+Source:
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
+"""
+
+from collections.abc import Mapping
+from urllib.parse import unquote_plus
+
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import DefaultGetter, TextMapPropagator
+
+__all__ = ["DEFAULT_PORTS", "Parent", "host_and_port", "redacted_query"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+SENSITIVE_PARAMETERS = frozenset(
+    {
+        "AWSAccessKeyId",
+        "Signature",
+        "X-Amz-Credential",
+        "X-Amz-Security-Token",
+        "X-Amz-Signature",
+        "X-Goog-Signature",
+        "sig",
+    }
+)
+"""Query parameters whose values are credentials."""
+
+
+class Parent:
+    """Extracts a request's parent, if any of the headers that could hold one is there.
+
+    Looking into a set costs a twentieth of asking each propagator in vain. A missing propagator (a
+    configuration file without one makes the SDK's composite propagator return None) means no parent, never a
+    failed request.
+    """
+
+    def __init__(self) -> None:
+        self._propagator: TextMapPropagator | None = None
+        self._names: frozenset[str] = frozenset()
+        self._bytes: frozenset[bytes] = frozenset()
+        self._getter = DefaultGetter()
+
+    def of_asgi(self, headers: Mapping[bytes, bytes]) -> Context | None:
+        """Extract from ASGI headers.
+
+        Args:
+            headers: By lower-case name.
+
+        Returns:
+            The context; None where the headers have none.
+        """
+        if propagate.get_global_textmap() is not self._propagator:
+            self._learn()
+        if self._bytes.isdisjoint(headers):
+            return None
+        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        return self._extract(carrier)
+
+    def of_text(self, headers: Mapping[str, str]) -> Context | None:
+        """Extract from headers as text.
+
+        Args:
+            headers: By lower-case name.
+
+        Returns:
+            The context; None where the headers have none.
+        """
+        if propagate.get_global_textmap() is not self._propagator:
+            self._learn()
+        return None if self._names.isdisjoint(headers) else self._extract(headers)
+
+    def fields(self) -> frozenset[str]:
+        """Give the names of the headers that may hold a parent, in lower case."""
+        if propagate.get_global_textmap() is not self._propagator:
+            self._learn()
+        return self._names
+
+    def _extract(self, carrier: Mapping[str, str]) -> Context | None:
+        # An empty base: what happens to be current in the server's task is not this request's parent.
+        extracted: Context | None = propagate.extract(carrier, Context(), self._getter)
+        return extracted or None
+
+    def _learn(self) -> None:
+        self._propagator = propagate.get_global_textmap()
+        self._names = frozenset(name.lower() for name in self._propagator.fields)
+        self._bytes = frozenset(name.encode("latin-1") for name in self._names)
+
+
+def host_and_port(authority: str, scheme: str) -> tuple[str, int | None]:
+    """Split a Host header.
+
+    Args:
+        authority: The header's value, whatever a client put there.
+        scheme: Of the URL, for the port that is not written.
+
+    Returns:
+        Address (an IPv6 one without brackets) and port; the port is None if it is no port.
+    """
+    if authority.startswith("["):
+        address, _, port = authority[1:].partition("]")
+        port = port.removeprefix(":")
+    else:
+        address, _, port = authority.partition(":")
+    if not port:
+        return address, DEFAULT_PORTS.get(scheme)
+    return address, int(port) if port.isdecimal() and len(port) < 6 else None
+
+
+def redacted_query(query: str) -> str:
+    """Hide the values of parameters that are credentials.
+
+    Args:
+        query: Without its question mark.
+
+    Returns:
+        The query, with `REDACTED` for these values and everything else as it was.
+    """
+    if not any(name in query for name in SENSITIVE_PARAMETERS) and "%" not in query:
+        return query
+    parts = []
+    for part in query.split("&"):
+        name, equals, _ = part.partition("=")
+        hidden = equals and unquote_plus(name) in SENSITIVE_PARAMETERS
+        parts.append(f"{name}=REDACTED" if hidden else part)
+    return "&".join(parts)

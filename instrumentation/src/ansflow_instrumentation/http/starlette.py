@@ -1,0 +1,126 @@
+"""Where FastAPI and Starlette hand their requests over, and which route took them.
+
+The classes' own `__call__` are wrapped, so every application is recorded: however it was imported, also one
+made before. The outermost application owns a request: one mounted in it, and FastAPI's own telemetry (0.142
+and later), find the request owned. Routes are asked when they handle a request, which is when they are known:
+nothing is matched twice, and the cost does not grow with the number of routes.
+"""
+
+import functools
+from types import ModuleType
+from typing import Any
+
+from ansflow_instrumentation.http import asgi, websocket
+from ansflow_instrumentation.http.asgi import Receive, Scope, Send
+from ansflow_instrumentation.http.telemetry import HttpTelemetry
+from ansflow_instrumentation.import_hooks import when_imported
+from ansflow_instrumentation.ownership import OWNED
+
+__all__ = ["instrument_fastapi", "instrument_starlette"]
+
+FASTAPI_TELEMETRY = "fastapi.telemetry"
+"""Key in the scope of a request that FastAPI's own telemetry leaves alone."""
+
+_serve_by_type = {"http": asgi.serve, "websocket": websocket.serve}
+
+
+def instrument_fastapi() -> None:
+    """Record the requests of FastAPI applications, once FastAPI is imported."""
+    when_imported("fastapi.applications", lambda module: _own_requests(module.FastAPI))
+    when_imported("starlette.routing", _note_routes)
+    when_imported("fastapi.routing", _note_api_routes)
+
+
+def instrument_starlette() -> None:
+    """Record the requests of other Starlette applications, once Starlette is imported."""
+    when_imported("starlette.applications", lambda module: _own_requests(module.Starlette))
+    when_imported("starlette.routing", _note_routes)
+
+
+@functools.cache
+def _telemetry() -> HttpTelemetry:
+    # At the first request: the providers are set up by then, in whichever order things were imported.
+    return HttpTelemetry.of("FASTAPI")
+
+
+def _own_requests(application: Any) -> None:
+    """Wrap a class's `__call__`; that of a class derived from it, if it has its own, is its own affair."""
+    call = vars(application)["__call__"]
+
+    @functools.wraps(call)
+    async def record(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        serve = None if OWNED in scope else _serve_by_type.get(scope["type"])
+        if serve is None or _overrides(type(self), application):  # type: ignore[arg-type] # classes are hashable
+            await call(self, scope, receive, send)
+            return
+        scope[FASTAPI_TELEMETRY] = None
+        await serve(_telemetry(), scope, receive, send, functools.partial(call, self))
+
+    application.__call__ = record
+
+
+@functools.cache
+def _overrides(kind: type, application: type) -> bool:
+    """Tell whether FastAPI's class stands before Starlette's: where its instrumentation is off, it is off."""
+    return application.__module__.startswith("starlette") and any(
+        base.__module__ == "fastapi.applications" for base in kind.__mro__
+    )
+
+
+def _note_routes(routing: ModuleType) -> None:
+    for route in (routing.Route, routing.WebSocketRoute):
+        _note_when_handled(route, _note_route)
+    _note_when_handled(routing.Mount, _note_mount)
+
+
+def _note_api_routes(routing: ModuleType) -> None:
+    if "handle" in vars(routing.APIRoute):
+        _note_when_handled(routing.APIRoute, _note_route)
+
+
+def _note_when_handled(route_class: Any, note: Any) -> None:
+    handle = vars(route_class)["handle"]
+    if hasattr(handle, "__wrapped__"):  # FastAPI's and Starlette's instrumentation both come here
+        return
+
+    @functools.wraps(handle)
+    def note_and_handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        owner = scope.get(OWNED)
+        if owner is not None and owner is not True:
+            note(owner, self, scope)
+        return handle(self, scope, receive, send)
+
+    route_class.handle = note_and_handle
+
+
+def _note_route(owner: Any, route: Any, scope: Scope) -> None:
+    owner.route = _prefix(owner, scope) + _path(route, scope)
+
+
+def _note_mount(owner: Any, mount: Any, scope: Scope) -> None:
+    owner.prefix = _prefix(owner, scope) + _path(mount, scope)
+    # Until a route inside takes it; and for applications that have no routes, static files for one.
+    owner.route = f"{owner.prefix}/{{path}}"
+
+
+def _prefix(owner: Any, scope: Scope) -> str:
+    prefix: str | None = owner.prefix
+    if prefix is None:
+        # Where a proxy serves the application; Starlette adds to root_path in mounts, so the first is meant.
+        root: str = scope.get("app_root_path", scope.get("root_path", ""))
+        prefix = owner.prefix = root.rstrip("/")
+    return prefix
+
+
+def _path(route: Any, scope: Scope) -> str:
+    """Give a route's template, with the prefixes under which its router was included."""
+    if "fastapi" in scope:
+        # FastAPI 0.1xx and later keeps included routers nested; the effective route has the whole path.
+        effective = scope["fastapi"].get("effective_route_context")
+        if effective is not None and (
+            route is effective.original_route or route is effective.starlette_route
+        ):
+            whole: str = effective.path
+            return whole
+    path: str = route.path
+    return path
