@@ -4,9 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from . import in_process, servers
+from .document import write
 from .effort import Effort
+from .environment import ROOT
 from .results import Part, deliveries_wrong
 from .setups import BARE, SETUPS, Framework, setups_of
 from .tables import part_tables, target_table
@@ -39,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for part in parts:
         sys.stdout.write(f"{part_tables(part)}\n\n")
     sys.stdout.write(f"{target_table(findings(parts))}\n")
+    if arguments.write is not None:
+        write(parts, arguments.write)
     wrong = deliveries_wrong(parts)
     if wrong:
         sys.exit("\n".join(["", "Not everything was recorded once:", *wrong]))
@@ -76,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help=f"a part ({', '.join(PARTS)}) or set-ups ('fastapi/ansflow*'); may be repeated",
+    )
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        type=Path,
+        const=ROOT / "docs",
+        metavar="FOLDER",
+        help="write benchmarks.md and benchmarks.svg (default folder: docs)",
     )
     parser.add_argument("--quick", action="store_true", help="a few requests each: the figures mean nothing")
     parser.add_argument(

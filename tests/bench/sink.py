@@ -22,6 +22,9 @@ __all__ = ["Sink", "Spans"]
 DURATION_NAMES = ("http.server.request.duration", "http.server.duration")
 """The stable name, and the one before it."""
 
+STATUS_NAMES = {"http.response.status_code", "http.status_code"}
+"""Likewise."""
+
 RESPONSES = {
     "/v1/traces": ExportTraceServiceResponse().SerializeToString(),
     "/v1/metrics": ExportMetricsServiceResponse().SerializeToString(),
@@ -33,7 +36,7 @@ class Spans:
     """How many spans have arrived.
 
     Attributes:
-        server: Of kind SERVER.
+        server: Of kind SERVER, with the request's route and its status.
         total: Of any kind.
     """
 
@@ -65,13 +68,13 @@ class Sink:
     def spans(self) -> Spans:
         """How many spans have arrived."""
         kinds = Counter(
-            span.kind
+            (span.kind, _says_what_was_served(span))
             for body in self._bodies["/v1/traces"]
             for group in ExportTraceServiceRequest.FromString(body).resource_spans
             for scope in group.scope_spans
             for span in scope.spans
         )
-        return Spans(server=kinds[Span.SPAN_KIND_SERVER], total=kinds.total())
+        return Spans(server=kinds[Span.SPAN_KIND_SERVER, True], total=kinds.total())
 
     def requests_counted(self) -> int:
         """How many requests the newest cumulative duration points count, summed over processes."""
@@ -109,3 +112,8 @@ class Sink:
                 """Keep the table alone on the terminal."""
 
         return Handler
+
+
+def _says_what_was_served(span: Span) -> bool:
+    names = {attribute.key for attribute in span.attributes}
+    return "http.route" in names and bool(names & STATUS_NAMES)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -43,9 +44,9 @@ def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize("part", DELIVERED)
-def test_every_set_up_delivers_what_it_is_measured_for(part: str) -> None:
+def test_every_set_up_delivers_what_it_is_measured_for(part: str, tmp_path: Path) -> None:
     """Each request of each set-up is counted once, and traced where it has to be: none drops any."""
-    finished = bench("--quick", "--only", part)
+    finished = bench("--quick", "--only", part, "--write", str(tmp_path))
     assert finished.returncode == 0, finished.stderr
     table, _, targets = finished.stdout.partition("| part |")
     lines = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
@@ -56,6 +57,9 @@ def test_every_set_up_delivers_what_it_is_measured_for(part: str) -> None:
     assert delivered == DELIVERED[part]
     assert "not measured" not in targets
     assert targets.count(f"| {part} |") == 6
+    assert table.strip() in (tmp_path / "benchmarks.md").read_text()
+    drawn = ET.parse(tmp_path / "benchmarks.svg").iter("{http://www.w3.org/2000/svg}g")  # noqa: S314 # our own
+    assert len([*drawn]) == len(rows) - 1
 
 
 def test_a_profile_names_what_is_called() -> None:
