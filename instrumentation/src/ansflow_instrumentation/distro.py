@@ -19,7 +19,9 @@ from ansflow_instrumentation.configuration.lists import (
     reason_off,
 )
 from ansflow_instrumentation.excluded_requests import leave_excluded_requests_untraced
-from ansflow_instrumentation.log_export import QUIET_LOGGERS_VARIABLE
+from ansflow_instrumentation.export.fast_exporter import encode_spans_fast
+from ansflow_instrumentation.http.settings import OPERATIONAL_PATHS
+from ansflow_instrumentation.log_export import QUIET_LOGGERS, QUIET_LOGGERS_VARIABLE
 from ansflow_instrumentation.ownership import keep_export_single, record_each_request_once
 from ansflow_instrumentation.shutdown_flush import flush_on_uvicorn_shutdown
 from ansflow_instrumentation.survive import survive
@@ -48,15 +50,9 @@ DEFAULTS: Mapping[str, str] = {
     "OTEL_BLRP_MAX_QUEUE_SIZE": "8192",
     # Where none of them is in the user's list of what is enabled.
     DISABLED_VARIABLE: ",".join(OFF_BY_DEFAULT),
-    # SQL echo, and a driver's debug output, are records per query.
-    QUIET_LOGGERS_VARIABLE: "sqlalchemy,django.db.backends,aiosqlite,asyncpg,psycopg",
+    QUIET_LOGGERS_VARIABLE: ",".join(QUIET_LOGGERS),
 }
 """Environment variables that are set where the user has not."""
-
-OPERATIONAL_PATHS = (
-    r"^[^:]+://[^/]*/(?:health(?:/(?:live|ready|startup))?|healthz|livez|readyz|metrics)/?\??$"
-)
-"""Matches the URL of a health or metrics path by whole segments: /health/live, not /healthcare."""
 
 
 class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
@@ -73,6 +69,7 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
             register_detector(env)
             leave_excluded_requests_untraced()
             record_each_request_once()
+            encode_spans_fast()
             flush_on_uvicorn_shutdown()
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:

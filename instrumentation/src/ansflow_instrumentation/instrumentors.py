@@ -10,7 +10,9 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from ansflow_instrumentation.configuration.file import instrumentation_options
-from ansflow_instrumentation.log_export import choose_exported_records
+from ansflow_instrumentation.http.choice import is_contrib_chosen
+from ansflow_instrumentation.http.starlette import instrument_fastapi
+from ansflow_instrumentation.log_export import export_every_logger
 from ansflow_instrumentation.ownership import instrument_every_import_path
 from ansflow_instrumentation.survive import survive
 
@@ -48,6 +50,9 @@ def _load_as_is(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 
 
 def _load_fastapi(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    if not is_contrib_chosen(os.environ):
+        instrument_fastapi()
+        return
     # contrib adds a span for each message received or sent, and has no variable to turn them off.
     entry_point.load()().instrument(exclude_spans=["receive", "send"], **options)
     instrument_every_import_path()
@@ -76,7 +81,7 @@ def _load_django(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 
 def _load_logging(entry_point: EntryPoint, options: dict[str, Any]) -> None:
     _load_as_is(entry_point, options)
-    choose_exported_records(os.environ)
+    export_every_logger(os.environ)
 
 
 LOADERS: Mapping[str, Loader] = {

@@ -1,46 +1,69 @@
-"""Which log records go out by OTLP, and what stays on the console.
+"""Which log records go out by OTLP, and that the console stays as it was.
 
 The handler is contrib's (opentelemetry-instrumentation-logging); each record that is exported carries the
 trace and span id of the context it was logged in. The SDK's own handler is deprecated and stays off.
+
+contrib puts the handler on the root logger. There it does not see loggers that do not propagate (uvicorn's,
+gunicorn's, many a Django project's), goes away with whatever clears the root's handlers, and keeps
+Python from writing warnings to the console of a program that configures no logging. Here records are taken
+where a logger hands them to its handlers, each once, whatever handlers there are.
 """
 
+import copy
+import functools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
 
+from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-__all__ = ["QUIET_LOGGERS_VARIABLE", "ExportedRecords", "choose_exported_records"]
+__all__ = ["QUIET_LOGGERS", "QUIET_LOGGERS_VARIABLE", "ExportedRecords", "export_every_logger"]
 
 QUIET_LOGGERS_VARIABLE = "ANSFLOW_LOGS_QUIET_LOGGERS"
 """Comma-separated loggers (with all below them) of which only warnings and worse are exported."""
 
+QUIET_LOGGERS = (
+    # SQL echo, and a driver's debug output, are records per query.
+    "sqlalchemy",
+    "django.db.backends",
+    "aiosqlite",
+    "asyncpg",
+    "psycopg",
+    # Access logs are a record per request: the spans tell the same, and more.
+    "uvicorn.access",
+    "gunicorn.access",
+    "hypercorn.access",
+    "django.server",
+    "django.channels.server",
+)
+"""Those that are quiet where the user has set none."""
 
-class ExportedRecords(logging.Filter):
-    """Decides which records the OTLP handler exports.
+ATTRIBUTE_TYPES = (str, bool, int, float, bytes, Sequence, Mapping, type(None))
+"""What the SDK takes as an attribute; of anything else it warns, record by record."""
+
+UNWANTED_EXTRAS = ("color_message",)
+"""uvicorn gives each message a second time, with escape sequences for terminals."""
+
+_exporting: ContextVar[bool] = ContextVar("ansflow_log_exporting", default=False)
+"""Whether a record is being exported: what is logged meanwhile is about that, and would go on for ever."""
+
+
+class ExportedRecords:
+    """Decides which records are exported.
 
     Args:
-        handler: The OTLP handler that this filter is added to.
         level: The least level that is exported.
         quiet: Loggers of which, with all below them, only warnings and worse are exported.
     """
 
-    def __init__(self, handler: logging.Handler, level: int, quiet: Iterable[str]) -> None:
-        super().__init__()
-        self._handler = handler
+    def __init__(self, level: int, quiet: Iterable[str]) -> None:
         self._level = level
         self._quiet = tuple(quiet)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Decide on one record; one that only telemetry would see is written to stderr as well.
-
-        Args:
-            record: Any record that reached the root logger.
-
-        Returns:
-            Whether it is exported.
-        """
-        self._keep_last_resort(record)
+    def __contains__(self, record: logging.LogRecord) -> bool:
         # Exporters run with telemetry suppressed; one that logs (urllib3 does, at DEBUG) would feed itself.
         return record.levelno >= self._level and is_instrumentation_enabled() and not self._is_chatter(record)
 
@@ -49,28 +72,67 @@ class ExportedRecords(logging.Filter):
             record.name == logger or record.name.startswith(f"{logger}.") for logger in self._quiet
         )
 
-    def _keep_last_resort(self, record: logging.LogRecord) -> None:
-        """Write what Python writes where no handler is configured: ours must not silence the console."""
-        last_resort = logging.lastResort
-        if last_resort is None or record.levelno < last_resort.level:
-            return
-        logger: logging.Logger | None = logging.getLogger(record.name)
-        while logger is not None:
-            if any(handler is not self._handler for handler in logger.handlers):
-                return
-            logger = logger.parent if logger.propagate else None
-        last_resort.handle(record)
 
-
-def choose_exported_records(env: Mapping[str, str]) -> None:
-    """Put the filter on the OTLP handler that contrib added to the root logger.
+def export_every_logger(env: Mapping[str, str]) -> None:
+    """Take contrib's OTLP handler from the root logger, and give it the records of all loggers.
 
     Args:
         env: The process's environment.
     """
+    handler = LoggingInstrumentor._logging_handler
+    if handler is None:
+        return
+    logging.getLogger().removeHandler(handler)
     quiet = [name.strip() for name in env.get(QUIET_LOGGERS_VARIABLE, "").split(",") if name.strip()]
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, LoggingHandler):
-            handler.addFilter(ExportedRecords(handler, handler.level, quiet))
-            # The filter decides instead: a record that is not exported may still be the console's.
-            handler.setLevel(logging.NOTSET)
+    exported = ExportedRecords(handler.level, quiet)
+    call_handlers: Callable[[logging.Logger, logging.LogRecord], None] = logging.Logger.callHandlers
+
+    @functools.wraps(call_handlers)
+    def call_handlers_and_export(logger: logging.Logger, record: logging.LogRecord) -> None:
+        try:
+            call_handlers(logger, record)
+        finally:
+            # Behind the handlers: their filters add what a record should carry (a request's id, say).
+            if record in exported and LoggingInstrumentor._logging_handler is handler:
+                _export(handler, logger, record)
+
+    logger_class: Any = logging.Logger
+    logger_class.callHandlers = call_handlers_and_export
+
+
+def _export(handler: LoggingHandler, logger: logging.Logger, record: logging.LogRecord) -> None:
+    if _exporting.get() or _has_handler_of_its_own(logger):
+        return
+    token = _exporting.set(True)
+    try:
+        handler.emit(_exportable(record))
+    except Exception:  # noqa: BLE001 # as logging's own handlers do: a record must not stop the application
+        handler.handleError(record)
+    finally:
+        _exporting.reset(token)
+
+
+def _exportable(record: logging.LogRecord) -> logging.LogRecord:
+    """Give a record whose extras are attributes: Django's carry the request itself."""
+    fields = vars(record)
+    objects = [name for name, value in fields.items() if not isinstance(value, ATTRIBUTE_TYPES)]
+    unwanted = [name for name in UNWANTED_EXTRAS if name in fields]
+    if not objects and not unwanted:
+        return record
+    exportable = copy.copy(record)
+    for name in objects:
+        setattr(exportable, name, str(fields[name]))
+    for name in unwanted:
+        delattr(exportable, name)
+    return exportable
+
+
+def _has_handler_of_its_own(logger: logging.Logger) -> bool:
+    """Tell whether the application exports a logger's records itself; twice would be too much."""
+    ancestor: logging.Logger | None = logger
+    while ancestor is not None:
+        for handler in ancestor.handlers:
+            if isinstance(handler, LoggingHandler):
+                return True
+        ancestor = ancestor.parent if ancestor.propagate else None
+    return False

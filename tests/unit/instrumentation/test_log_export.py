@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from support.instrumented_service import run_python
-from support.otlp_receiver import OtlpReceiver
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from support.instrumented_service import StartService, run_python
+from support.otlp_receiver import OtlpReceiver, attributes_of
 
 
 def _bodies(receiver: OtlpReceiver) -> list[str]:
@@ -105,3 +106,82 @@ def test_no_deprecated_part_is_used(receiver: OtlpReceiver, tmp_path: Path) -> N
         variables={"PYTHONWARNINGS": "always::DeprecationWarning"},
     )
     assert "DeprecationWarning" not in finished.stderr
+
+
+LOGGERS = """
+import logging, logging.config, sys
+logging.config.dictConfig({
+    "version": 1,
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["who"]}},
+    "filters": {"who": {"()": lambda: (lambda record: setattr(record, "user", "anna") or True)}},
+    "loggers": {"apart": {"handlers": ["console"], "propagate": False, "level": "INFO"}},
+})
+logging.getLogger("apart.child").info("apart")
+logging.getLogger().handlers.clear()
+logging.getLogger("apart.mute").propagate = False
+logging.getLogger("apart.mute").info("mute")
+logging.warning("root")
+"""
+
+
+def test_loggers_that_do_not_propagate_are_exported_once(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Whatever handlers there are, and whoever clears the root's, each record is exported, once."""
+    finished = run_python(LOGGERS, receiver, tmp_path)
+    assert finished.stderr == "apart\nWARNING:root:root\n"
+    assert _bodies(receiver) == ["apart", "mute", "root"]
+    # Filters of the console's handler add to the record before it is exported.
+    assert attributes_of(list(receiver.log_records()[0].attributes)) == {"user": "anna"}
+
+
+def test_an_application_that_exports_itself_is_left_to_it(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Where a logger has an OTLP handler of the application's, its records are not sent a second time."""
+    run_python(
+        """
+import logging
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+logging.getLogger("a").addHandler(LoggingHandler())
+logging.getLogger("a.b").warning("seen")
+""",
+        receiver,
+        tmp_path,
+    )
+    assert _bodies(receiver) == ["seen"]
+
+
+def test_what_servers_log_is_exported_but_for_access_logs(
+    start: StartService, receiver: OtlpReceiver
+) -> None:
+    """The loggers of uvicorn, which do not propagate, are exported; a record per request is not."""
+    service = start("uvicorn", "fastapi_shop.main:app", "--port", "{port}")
+    assert service.get("/items/1").status == 200
+    assert service.get("/broken").status == 500
+    assert '"GET /items/1 HTTP/1.1" 200 OK' in service.stop()
+    bodies = _bodies(receiver)
+    assert bodies.count("Application startup complete.") == 1
+    assert bodies.count("Exception in ASGI application\n") == 1
+    assert [body for body in bodies if "GET" in body] == []
+
+
+def test_a_record_carries_the_request_it_was_written_in(start: StartService, receiver: OtlpReceiver) -> None:
+    """A record's trace and span ids are those of the request's SERVER span."""
+    service = start("uvicorn", "fastapi_shop.main:app", "--port", "{port}")
+    assert service.get("/items/1").status == 200
+    service.stop()
+    (span,) = [span for span in receiver.spans() if span.kind == Span.SPAN_KIND_SERVER]
+    (record,) = [record for record in receiver.log_records() if "was asked for" in record.body.string_value]
+    assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
+
+
+def test_extras_that_are_no_attributes_are_written_as_text(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Django's 404s carry the request: it is exported as text, without a warning of the SDK's for each."""
+    finished = run_python(
+        """
+import logging, pathlib
+logging.getLogger("a").warning("Not Found", extra={"request": pathlib.PurePosixPath("/nix"), "status": 404})
+""",
+        receiver,
+        tmp_path,
+    )
+    assert finished.stderr == "Not Found\n"
+    (record,) = receiver.log_records()
+    assert attributes_of(list(record.attributes)) == {"request": "/nix", "status": "404"}
