@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from ansflow_instrumentation.configuration.file import instrumentation_options
+from ansflow_instrumentation.configuration.lists import ENABLED_VARIABLE, reason_off
 from ansflow_instrumentation.http.choice import is_contrib_chosen
 from ansflow_instrumentation.http.starlette import instrument_fastapi
 from ansflow_instrumentation.log_export import export_every_logger
@@ -79,12 +80,42 @@ def _load_django(entry_point: EntryPoint, options: dict[str, Any]) -> None:
     django.setup = setup_then_instrument
 
 
+def _load_replaced(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    """Load ours in the place of contrib's, unless ours is disabled."""
+    ours = REPLACEMENTS[entry_point.name]
+    if reason_off(ours.name, os.environ) in (None, ENABLED_VARIABLE):
+        _load_once(ours, {})
+    else:
+        _load_as_is(entry_point, options)
+
+
+def _load_replacement(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    """Load ours, unless contrib's, the name that users know, is disabled."""
+    (replaced,) = (name for name, ours in REPLACEMENTS.items() if ours.name == entry_point.name)
+    if reason_off(replaced, os.environ) in (None, ENABLED_VARIABLE):
+        _load_once(entry_point, options)
+
+
+def _load_once(entry_point: EntryPoint, options: dict[str, Any]) -> None:
+    instrumentor = entry_point.load()()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument(**options)
+
+
 def _load_logging(entry_point: EntryPoint, options: dict[str, Any]) -> None:
     _load_as_is(entry_point, options)
     export_every_logger(os.environ)
 
 
+REPLACEMENTS: Mapping[str, EntryPoint] = {
+    replaced: EntryPoint(name, f"ansflow_instrumentation.{value}", "opentelemetry_instrumentor")
+    for replaced, name, value in (("redis", "ansflow_redis", "cache.redis_client:RedisInstrumentor"),)
+}
+"""Instrumentations of ours by the name of contrib's that they stand in for, installed or not."""
+
 LOADERS: Mapping[str, Loader] = {
+    **dict.fromkeys(REPLACEMENTS, _load_replaced),
+    **{ours.name: _load_replacement for ours in REPLACEMENTS.values()},
     "django": _load_django,
     "fastapi": _load_fastapi,
     "logging": _load_logging,

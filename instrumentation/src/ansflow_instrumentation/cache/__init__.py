@@ -1,0 +1,1 @@
+"""Caches: Django's cache framework on any backend, and redis-py."""
