@@ -1,0 +1,1 @@
+"""Applications with health endpoints, and what they depend on."""
