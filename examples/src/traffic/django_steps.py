@@ -10,10 +10,10 @@ def _step(method: str, route: str, path: str, *, body: Json | None = None, user:
     return Step(Service.DJANGO, method, route, path, body, user)
 
 
-_USERS = "api/users/"
-_USER = "api/users/<slug:username>/"
-_PROJECTS = "api/projects/"
-_PROJECT = "api/projects/<slug:slug>/"
+_USERS = "/api/users/"
+_USER = "/api/users/<slug:username>/"
+_PROJECTS = "/api/projects/"
+_PROJECT = "/api/projects/<slug:slug>/"
 
 
 def list_users(world: World) -> Step:
@@ -46,11 +46,11 @@ def delete_user(world: World) -> Step:
 
 
 def sign_in(world: World) -> Step:
-    return _step("POST", "api/sessions/", "/api/sessions/", body={"username": world.user()})
+    return _step("POST", "/api/sessions/", "/api/sessions/", body={"username": world.user()})
 
 
 def sign_in_as_nobody(world: World) -> Step:
-    return _step("POST", "api/sessions/", "/api/sessions/", body={"username": "nobody"})
+    return _step("POST", "/api/sessions/", "/api/sessions/", body={"username": "nobody"})
 
 
 def list_projects(world: World) -> Step:
@@ -62,7 +62,7 @@ def get_project(world: World) -> Step:
 
 
 def project_runs(world: World) -> Step:
-    return _step("GET", "api/projects/<slug:slug>/runs/", f"/api/projects/{world.project()}/runs/")
+    return _step("GET", "/api/projects/<slug:slug>/runs/", f"/api/projects/{world.project()}/runs/")
 
 
 def create_project(world: World) -> Step:
@@ -83,22 +83,22 @@ def delete_project(world: World) -> Step:
 
 
 def platform_settings(world: World) -> Step:
-    return _step("GET", "api/settings/", "/api/settings/")
+    return _step("GET", "/api/settings/", "/api/settings/")
 
 
 def project_settings(world: World) -> Step:
-    return _step("GET", "api/projects/<slug:slug>/settings/", f"/api/projects/{world.project()}/settings/")
+    return _step("GET", "/api/projects/<slug:slug>/settings/", f"/api/projects/{world.project()}/settings/")
 
 
 def change_settings(world: World) -> Step:
     body: Json = {"run_timeout_s": world.chance.choice([20, 30, 45]), "max_concurrent_runs": 6}
     path = f"/api/projects/{world.project()}/settings/"
-    return _step("PUT", "api/projects/<slug:slug>/settings/", path, body=body, user=world.user())
+    return _step("PUT", "/api/projects/<slug:slug>/settings/", path, body=body, user=world.user())
 
 
 def bad_settings(world: World) -> Step:
     path = f"/api/projects/{world.project()}/settings/"
-    return _step("PUT", "api/projects/<slug:slug>/settings/", path, body={"paused": "maybe"}, user="ada")
+    return _step("PUT", "/api/projects/<slug:slug>/settings/", path, body={"paused": "maybe"}, user="ada")
 
 
 def missing_project(world: World) -> Step:

@@ -12,12 +12,16 @@ from typing import Any
 from ansflow_instrumentation.configuration.file import instrumentation_options
 from ansflow_instrumentation.configuration.lists import ENABLED_VARIABLE, reason_off
 from ansflow_instrumentation.http.choice import is_contrib_chosen
+from ansflow_instrumentation.http.django import instrument_django
 from ansflow_instrumentation.http.starlette import instrument_fastapi
 from ansflow_instrumentation.log_export import export_every_logger
 from ansflow_instrumentation.ownership import instrument_every_import_path
 from ansflow_instrumentation.survive import survive
 
 __all__ = ["load", "loading"]
+
+OTEL_PYTHON_DJANGO_INSTRUMENT = "OTEL_PYTHON_DJANGO_INSTRUMENT"
+"""contrib's own switch: `False` leaves Django alone."""
 
 Loader = Callable[[EntryPoint, dict[str, Any]], None]
 
@@ -60,12 +64,16 @@ def _load_fastapi(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 
 
 def _load_django(entry_point: EntryPoint, options: dict[str, Any]) -> None:
-    """Instrument Django right after the application's `django.setup()`.
+    """Instrument Django; by contrib's, right after the application's `django.setup()`.
 
     Earlier would be wrong: contrib reads the settings, and where DJANGO_SETTINGS_MODULE is not set yet
     (`startproject` has `wsgi.py` set it) or is misspelt, it configures *empty* settings, with which the
     application cannot run. The middleware is read after `setup()`, when the handler is made.
     """
+    if not is_contrib_chosen(os.environ):
+        if os.environ.get(OTEL_PYTHON_DJANGO_INSTRUMENT) != "False":
+            instrument_django()
+        return
     import django  # imported only where the application has Django
 
     setup = django.setup

@@ -11,7 +11,7 @@ from support.otlp_receiver import OtlpReceiver, attributes_of
 
 APPLICATIONS = Path(__file__).parent / "applications"
 
-ORDERS = "orders/<int:order_id>"
+ORDERS = "/orders/<int:order_id>"
 
 GUNICORN = ("gunicorn", "django_shop.wsgi:application", "--bind", "127.0.0.1:{port}", "--workers", "2")
 
@@ -48,12 +48,12 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def test_every_request_is_one_duration_point(run: Run) -> None:
     """N requests are N counted, summed over two workers; health and metrics paths are not."""
-    assert run.received.requests_counted() == {ORDERS: run.orders.total(), "healthcare": 1}
+    assert run.received.requests_counted() == {ORDERS: run.orders.total(), "/healthcare": 1}
 
 
 def test_every_request_is_one_server_span(run: Run) -> None:
     """N requests are N SERVER spans, and there is no other span."""
-    assert run.received.server_spans() == {f"GET {ORDERS}": run.orders.total(), "GET healthcare": 1}
+    assert run.received.server_spans() == {f"GET {ORDERS}": run.orders.total(), "GET /healthcare": 1}
     assert {span.kind for span in run.received.spans()} == {Span.SPAN_KIND_SERVER}
 
 
@@ -68,7 +68,11 @@ def test_each_worker_counts_its_own_requests(run: Run) -> None:
 
 def test_names_are_the_stable_ones(run: Run) -> None:
     """No metric or attribute of the semantic conventions before HTTP became stable."""
-    assert run.received.metric_names() == {"http.server.request.duration", "http.server.active_requests"}
+    assert {name for name in run.received.metric_names() if name.startswith("http.")} == {
+        "http.server.request.duration",
+        "http.server.active_requests",
+        "http.server.response.body.size",
+    }
     for duration in run.received.durations():
         assert set(duration.attributes) <= {
             "http.request.method",
@@ -108,9 +112,21 @@ def test_django_may_be_installed_and_unused(receiver: OtlpReceiver, tmp_path: Pa
     assert finished.stdout == "False\n"
 
 
+UNUSUAL = {"DJANGO_SETTINGS_MODULE": "django_shop.settings_unusual"}
+"""Settings that contrib's instrumentation cannot insert its middleware into."""
+
+
+def test_settings_are_left_alone(start: StartService, receiver: OtlpReceiver) -> None:
+    """Whatever the settings look like, requests are recorded: nothing is inserted into them."""
+    service = start(*GUNICORN, variables=UNUSUAL)
+    assert service.get("/healthcare").status == 200
+    assert "failed" not in service.stop()
+    assert receiver.requests_counted() == {"/healthcare": 1}
+
+
 def test_a_failing_django_instrumentation_leaves_django_running(start: StartService) -> None:
     """What goes wrong after `django.setup()` is one warning that names the instrumentation."""
-    service = start(*GUNICORN, variables={"DJANGO_SETTINGS_MODULE": "django_shop.settings_unusual"})
+    service = start(*GUNICORN, variables={**UNUSUAL, "ANSFLOW_HTTP_INSTRUMENTATION": "contrib"})
     assert service.get("/healthcare").status == 200
     output = service.stop()
     assert output.count("Loading the 'django' instrumentation failed") == 2  # once a worker

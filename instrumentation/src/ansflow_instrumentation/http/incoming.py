@@ -5,6 +5,7 @@ Source:
 """
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote_plus
 
 from opentelemetry import propagate
@@ -39,8 +40,8 @@ class Parent:
 
     def __init__(self) -> None:
         self._propagator: TextMapPropagator | None = None
-        self._names: frozenset[str] = frozenset()
         self._bytes: frozenset[bytes] = frozenset()
+        self._keys: tuple[tuple[str, str], ...] = ()
         self._getter = DefaultGetter()
 
     def of_asgi(self, headers: Mapping[bytes, bytes]) -> Context | None:
@@ -59,24 +60,19 @@ class Parent:
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
         return self._extract(carrier)
 
-    def of_text(self, headers: Mapping[str, str]) -> Context | None:
-        """Extract from headers as text.
+    def of_environ(self, environ: Mapping[str, Any]) -> Context | None:
+        """Extract from a WSGI environment.
 
         Args:
-            headers: By lower-case name.
+            environ: The request's, with headers as `HTTP_<NAME>`.
 
         Returns:
             The context; None where the headers have none.
         """
         if propagate.get_global_textmap() is not self._propagator:
             self._learn()
-        return None if self._names.isdisjoint(headers) else self._extract(headers)
-
-    def fields(self) -> frozenset[str]:
-        """Give the names of the headers that may hold a parent, in lower case."""
-        if propagate.get_global_textmap() is not self._propagator:
-            self._learn()
-        return self._names
+        headers = {name: environ[key] for key, name in self._keys if key in environ}
+        return self._extract(headers) if headers else None
 
     def _extract(self, carrier: Mapping[str, str]) -> Context | None:
         # An empty base: what happens to be current in the server's task is not this request's parent.
@@ -85,8 +81,9 @@ class Parent:
 
     def _learn(self) -> None:
         self._propagator = propagate.get_global_textmap()
-        self._names = frozenset(name.lower() for name in self._propagator.fields)
-        self._bytes = frozenset(name.encode("latin-1") for name in self._names)
+        names = sorted(name.lower() for name in self._propagator.fields)
+        self._bytes = frozenset(name.encode("latin-1") for name in names)
+        self._keys = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in names)
 
 
 def host_and_port(authority: str, scheme: str) -> tuple[str, int | None]:

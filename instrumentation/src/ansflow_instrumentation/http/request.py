@@ -1,0 +1,166 @@
+"""A request being served, whatever protocol brought it: what it records at its end.
+
+Source:
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
+"""
+
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping
+from time import perf_counter_ns, time_ns
+from typing import Any
+
+from opentelemetry.context import Context
+
+from ansflow_instrumentation.http.spans import context_of
+from ansflow_instrumentation.http.telemetry import (
+    HttpTelemetry,
+    complete_span,
+    error_name,
+    exemplar_context,
+)
+
+__all__ = ["ServedRequest"]
+
+_CLIENT_GONE = frozenset({"ClientDisconnect", "RequestAborted"})
+"""Names of the exceptions by which frameworks end a request whose client went away."""
+
+
+class ServedRequest:
+    """A request from its arrival to its end.
+
+    Args:
+        telemetry: Where it is recorded.
+        method: As the client sent it.
+        scheme: `http` or `https`.
+        version: Of HTTP.
+        length: The Content-Length header, if there is one.
+
+    Attributes:
+        telemetry: Where it is recorded.
+        method: Known method, or `_OTHER`.
+        scheme: `http` or `https`.
+        version: Of HTTP.
+        route: Template of the route that took it, or None; set by whoever routes.
+        prefix: Templates of the mounts above the route; None until the first is known.
+        status: Status code of the response, once there is one.
+        request_size: Bytes of the request's body, if known.
+        response_size: Bytes of the response's body so far; None if unknown.
+        captured: Response headers that become attributes.
+        ended: When the response's last byte was handed over (`perf_counter_ns`), if it was.
+    """
+
+    __slots__ = (
+        "_error",
+        "_finished",
+        "_method",
+        "_span",
+        "_started_at",
+        "_started_ns",
+        "captured",
+        "ended",
+        "method",
+        "prefix",
+        "request_size",
+        "response_size",
+        "route",
+        "scheme",
+        "status",
+        "telemetry",
+        "version",
+    )
+
+    def __init__(
+        self, telemetry: HttpTelemetry, method: str, scheme: str, version: str, length: str | bytes | None
+    ) -> None:
+        self.telemetry = telemetry
+        self._method = method
+        self.method = telemetry.settings.methods.get(method, "_OTHER")
+        self.scheme = scheme
+        self.version = version
+        self.route: str | None = None
+        self.prefix: str | None = None
+        self.status: int | None = None
+        self.request_size = int(length) if length is not None and length.isdigit() else None
+        self.response_size: int | None = 0
+        self.captured: Mapping[str, Any] | None = None
+        self.ended: int | None = None
+        self._error: str | None = None
+        self._finished = False
+        self._started_ns = time_ns()
+        self._started_at = perf_counter_ns()
+
+    def start(self, parent: Context | None, attributes: Callable[[], dict[str, Any]]) -> Context:
+        """Start the span, and count the request as active.
+
+        Args:
+            parent: Extracted from the headers.
+            attributes: Makes the attributes that come from the protocol's own objects.
+
+        Returns:
+            The context to serve the request in.
+        """
+        method = self.method
+        self._span = self.telemetry.spans.start(
+            "HTTP" if method == "_OTHER" else method,
+            parent,
+            self._started_ns,
+            lambda: self._complete(attributes()),
+        )
+        self.telemetry.http.active.add(self)
+        return context_of(self._span, parent)
+
+    def _complete(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        attributes["http.request.method"] = self.method
+        if self.method == "_OTHER":
+            attributes["http.request.method_original"] = self._method
+        attributes["network.protocol.version"] = self.version
+        if self.request_size is not None:
+            attributes["http.request.body.size"] = self.request_size
+        return attributes
+
+    def fail(self, error: BaseException) -> None:
+        """Note the exception that the request ends with.
+
+        Args:
+            error: The exception. One that says that the client went away is no failure of the server's.
+        """
+        if self._finished or isinstance(error, CancelledError) or type(error).__name__ in _CLIENT_GONE:
+            return
+        self._error = error_name(error)
+        if self._span.is_recording():
+            self._span.record_exception(error)
+
+    def finish(self) -> None:
+        """Record the request, unless that has been done."""
+        if self._finished:
+            return
+        self._finished = True
+        elapsed = (self.ended or perf_counter_ns()) - self._started_at
+        status, method, route, error = self.status, self.method, self.route, self._error
+        if error is None and status is not None and status >= 500:
+            error = str(status)
+        telemetry, span, size = self.telemetry, self._span, self.response_size
+        telemetry.http.active.discard(self)
+        series = telemetry.series((method, self.scheme, self.version, route, status, error))
+        exemplar = exemplar_context(span)
+        series.duration.record(elapsed / 1e9, exemplar)
+        if self.request_size is not None:
+            series.request_size.record(self.request_size, exemplar)
+        if status is not None and size is not None:
+            series.response_size.record(size, exemplar)
+        if not span.is_recording():
+            return
+        attributes: dict[str, Any] = {}
+        if status is not None:
+            attributes["http.response.status_code"] = status
+            if size is not None:
+                attributes["http.response.body.size"] = size
+        name = "HTTP" if method == "_OTHER" else method
+        if route is not None:
+            attributes["http.route"] = route
+            name = f"{name} {route}"
+        if error is not None:
+            attributes["error.type"] = error
+        if self.captured:
+            attributes.update(self.captured)
+        complete_span(span, name, attributes, self._started_ns + elapsed, error)
