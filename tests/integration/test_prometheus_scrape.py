@@ -1,5 +1,6 @@
 """The committed Prometheus configuration, on a real Prometheus that scrapes a real Collector."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -108,6 +109,55 @@ def test_a_gauge_that_ends_in_total_stays_a_gauge(scraped: tuple[PrometheusApi, 
     prometheus, _ = scraped
     assert [each.value for each in prometheus.query("ansflow_active_projects_total")] == [3, 3]
     assert [each.value for each in prometheus.query("ansflow_active_projects")] == [3, 3]
+
+
+def test_the_hit_ratio_is_made_of_look_ups_of_all_workers(
+    collector: Collector, prometheus: PrometheusApi
+) -> None:
+    """Three hits of one worker to a miss of another are 0.75; writes and errors are no look-ups."""
+    with contextlib.ExitStack() as stack:
+        counters = []
+        senders = []
+        for slot in ("0", "1"):
+            resource = {
+                "service.name": "ansflow-django",
+                "service.namespace": "ansflow",
+                "service.instance.id": slot,
+            }
+            sender = stack.enter_context(worker(collector.endpoint, resource))
+            senders.append(sender)
+            counters.append(sender.meters.get_meter("caches").create_counter("ansflow.cache.operations"))
+
+        def count(number: int, status: str, operations: int) -> None:
+            operation = "set" if status == "ok" else "get"
+            counters[number].add(operations, {"cache": "default", "operation": operation, "status": status})
+
+        # An increase can be seen from the second scrape of a series on.
+        for status in ("hit", "miss", "ok", "error"):
+            for number in (0, 1):
+                count(number, status, 0)
+        for sender in senders:
+            sender.flush()
+
+        def first_seen() -> None:
+            assert prometheus.value('count(ansflow_cache_operations_total{cache="default"})') == 8
+
+        poll_until(first_seen)
+        count(0, "hit", 300)
+        count(1, "miss", 100)
+        count(0, "ok", 1000)
+        count(1, "error", 1000)
+        for sender in senders:
+            sender.flush()
+
+        def recorded() -> None:
+            ratio = prometheus.query("ansflow_cache_hit_ratio")
+            assert [{**each.labels, "__name__": ""} for each in ratio] == [
+                {"__name__": "", "job": "ansflow/ansflow-django", "cache": "default"}
+            ]
+            assert ratio[0].value == pytest.approx(0.75)
+
+        poll_until(recorded)
 
 
 @pytest.mark.parametrize(

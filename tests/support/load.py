@@ -14,6 +14,15 @@ RequestKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
+class Sessions:
+    """WebSocket sessions with one endpoint."""
+
+    count: int
+    messages: int
+    """Those that the client has read: at most as many as were sent."""
+
+
+@dataclass(frozen=True)
 class Load:
     """What was sent, by the traffic generator's own summary."""
 
@@ -28,3 +37,10 @@ class Load:
                 for entry in self.summary["services"][service]["by_route"]
             }
         )
+
+    def websockets(self) -> dict[str, Sessions]:
+        """Return the WebSocket sessions by the published label, the endpoint's route."""
+        return {
+            entry["route"]: Sessions(entry["sessions"], entry["messages"])
+            for entry in self.summary["websockets"]
+        }

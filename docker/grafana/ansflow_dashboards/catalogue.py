@@ -6,11 +6,16 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models.dashboard import Dashboard, RowPanel
 from grafana_foundation_sdk.models.prometheus import Dataquery
 
+from .dependencies import DEPENDENCIES_PAGE
 from .django import DJANGO_PAGE
+from .fastapi import FASTAPI_PAGE
 from .layout import build
 from .overview import OVERVIEW
+from .workers import WORKERS_PAGE
 
-DASHBOARDS: tuple[Dashboard, ...] = tuple(build(page) for page in (OVERVIEW, DJANGO_PAGE))
+DASHBOARDS: tuple[Dashboard, ...] = tuple(
+    build(page) for page in (OVERVIEW, FASTAPI_PAGE, DJANGO_PAGE, DEPENDENCIES_PAGE, WORKERS_PAGE)
+)
 
 EVERYTHING: Mapping[str, str] = {"job": ".+", "instance": ".+", "__rate_interval": "5m"}
 """What stands in for the variables when "All" is chosen; any interval of several scrapes will do."""

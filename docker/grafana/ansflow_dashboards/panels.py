@@ -36,7 +36,7 @@ def graph(
     unit: str,
     queries: Sequence[Query],
     *,
-    limit: thresholds.Limit | None = None,
+    limit: thresholds.Limit | thresholds.Floor | None = None,
     width: int = HALF,
 ) -> timeseries.Panel:
     """Return a graph over time.
@@ -82,7 +82,7 @@ def number(
     unit: str,
     queries: Sequence[Query],
     *,
-    limit: thresholds.Limit | None = None,
+    limit: thresholds.Limit | thresholds.Floor | None = None,
     width: int = QUARTER,
 ) -> stat.Panel:
     """Return the latest value as a large number with its recent course behind it; arguments as of `graph`."""

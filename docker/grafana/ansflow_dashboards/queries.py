@@ -77,6 +77,21 @@ def rate_by(counter: str, *labels: str, where: str = "") -> str:
     return f"sum by ({', '.join(labels)}) (rate({select(counter, where)}[$__rate_interval]))"
 
 
+def share_by(counter: str, *labels: str, of: str, among: str = "") -> str:
+    """Return the share of a counter's increase that has certain matchers, 0 to 1, by the labels.
+
+    It is 0, not absent, where there was none yet: `HttpMetrics.errors_by` has the reason.
+
+    Args:
+        counter: Its name.
+        *labels: What is kept.
+        of: Matchers of the share.
+        among: Matchers of the whole; none for all.
+    """
+    whole = rate_by(counter, *labels, where=among)
+    return f"({rate_by(counter, *labels, where=of)} or 0 * {whole}) / {whole}"
+
+
 def quantile_by(quantile: float, histogram: str, *labels: str) -> str:
     """Return the histogram's quantile (0 to 1) by the labels, in the histogram's unit."""
     return f"histogram_quantile({quantile:g}, {rate_by(f'{histogram}_bucket', *labels, 'le')})"

@@ -36,6 +36,21 @@ class Limit:
         )
 
 
+@dataclass(frozen=True)
+class Floor:
+    """The least that a quantity should be: bad below it, fine from it on.
+
+    Attributes:
+        warning: In the panel's unit.
+    """
+
+    warning: float
+
+    def steps(self) -> ThresholdsConfig:
+        """Return the floor as Grafana's steps, which begin with a base colour that has no value."""
+        return _steps(Threshold(value=None, color=RED), Threshold(value=self.warning, color=GREEN))
+
+
 CPU_PERCENT = Limit(warning=85)
 """AnsFlowCpuHigh."""
 
@@ -53,6 +68,30 @@ LATENCY_SECONDS = Limit(warning=1)
 
 PIPELINE_FAILURE_RATIO = Limit(warning=0.25)
 """AnsFlowPipelineFailures."""
+
+POOL_USED_RATIO = Limit(warning=0.9)
+"""AnsFlowDatabasePoolNearLimit."""
+
+SLOW_QUERY_SECONDS = Limit(warning=0.5)
+"""AnsFlowSlowQueries, of the 95th percentile."""
+
+CACHE_HIT_RATIO = Floor(warning=0.5)
+"""AnsFlowCacheHitRatioLow."""
+
+CACHE_ERROR_RATIO = Limit(warning=0.05)
+"""AnsFlowCacheErrors."""
+
+INTEGRATION_FAILURE_RATIO = Limit(warning=0.2)
+"""AnsFlowIntegrationFailing."""
+
+INTEGRATION_SUCCESS_RATIO = Floor(warning=1 - INTEGRATION_FAILURE_RATIO.warning)
+"""The same limit from the other side."""
+
+EVENT_LOOP_LAG_SECONDS = Limit(warning=0.1)
+"""AnsFlowEventLoopBlocked, of the 99th percentile."""
+
+WEBSOCKET_ABNORMAL_RATIO = Limit(warning=0.25)
+"""AnsFlowWebSocketsBreak."""
 
 
 def healthy_from_one() -> ThresholdsConfig:

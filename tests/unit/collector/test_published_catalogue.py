@@ -11,7 +11,7 @@ CONFIG = Path(__file__).parents[3] / "collector-config"
 
 CATALOGUE: list[dict[str, Any]] = yaml.safe_load((CONFIG / "published-names.catalogue.yaml").read_text())
 
-_FIRST_CUT = {
+_PUBLISHED = {
     "ansflow_http_requests_total": ["method", "route", "status"],
     "ansflow_http_request_duration_seconds": ["method", "route", "status"],
     "django_http_requests_total": ["method", "route", "status"],
@@ -24,6 +24,15 @@ _FIRST_CUT = {
     "ansflow_active_projects_total": [],
     "ansflow_user_activity_total": ["action", "user_type"],
     "ansflow_health_check_status": ["service", "check"],
+    "ansflow_integration_calls_total": ["integration_type", "status"],
+    "ansflow_websocket_connections_total": ["endpoint"],
+    "ansflow_websocket_disconnections_total": ["endpoint", "code"],
+    "ansflow_websocket_messages_total": ["endpoint", "direction"],
+    "ansflow_websocket_connections_active": ["endpoint"],
+    "ansflow_cache_operations_total": ["cache", "operation", "status"],
+    "ansflow_cache_hit_ratio": ["cache"],
+    "ansflow_database_connections_active": ["database", "state"],
+    "ansflow_database_query_duration_seconds": ["database", "operation"],
 }
 """What the platform's dashboards and alerts rely on; a name that is lost here is lost for them."""
 
@@ -32,7 +41,7 @@ _UNIT_SUFFIX = {"s": "_seconds", "%": "_percent"}
 
 def test_the_published_names_keep_their_labels() -> None:
     """Names and labels are an interface: they are added to, never changed."""
-    assert {entry["name"]: entry["labels"] for entry in CATALOGUE} == _FIRST_CUT
+    assert {entry["name"]: entry["labels"] for entry in CATALOGUE} == _PUBLISHED
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry["name"])
@@ -42,8 +51,8 @@ def test_an_entry_is_complete(entry: dict[str, Any]) -> None:
     assert entry["type"] in {"counter", "gauge", "histogram"}
     assert re.fullmatch(r"[a-z][a-z0-9_]*", entry["name"])
     assert entry["description"].endswith(".")
-    assert set(entry["from"]) - {"services"} == {"instrument", "attributes", "by"}
-    assert entry["from"]["by"] in {"overlay", "translation"}
+    assert set(entry["from"]) - {"services", "also"} == {"instrument", "attributes", "by"}
+    assert entry["from"]["by"] in {"overlay", "translation", "rule"}
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry["name"])
@@ -77,6 +86,25 @@ def test_a_translated_name_is_its_instrument_s(entry: dict[str, Any]) -> None:
     suffix = "_total" if entry["type"] == "counter" else ""
     assert entry["name"] == entry["from"]["instrument"].replace(".", "_") + suffix
     assert entry["from"]["attributes"] == {label: label for label in entry["labels"]}
+
+
+def test_a_further_instrument_translates_to_the_published_name() -> None:
+    """Where two sources make one name, the second's instrument has it: the series stand side by side."""
+    shared = [entry for entry in CATALOGUE if "also" in entry["from"]]
+    assert [entry["name"] for entry in shared] == ["ansflow_integration_calls_total"]
+    for entry in shared:
+        assert entry["name"] == entry["from"]["also"].replace(".", "_") + "_total"
+
+
+def test_a_name_by_rule_is_recorded_from_its_instrument_s() -> None:
+    """Prometheus records it, by its labels, from what the instrument translates to."""
+    rules = yaml.safe_load((CONFIG.parent / "docker" / "prometheus" / "rules" / "recording.yml").read_text())
+    recorded = {rule["record"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    by_rule = [entry for entry in CATALOGUE if entry["from"]["by"] == "rule"]
+    assert by_rule
+    for entry in by_rule:
+        assert entry["from"]["instrument"].replace(".", "_") in recorded[entry["name"]]
+        assert all(label in recorded[entry["name"]] for label in entry["labels"])
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry["name"])

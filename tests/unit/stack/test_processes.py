@@ -38,6 +38,16 @@ def test_the_collectors_memory_limit_is_gos_too(monkeypatch: pytest.MonkeyPatch)
     assert _declare(Selection())["collector"].env["GOMEMLIMIT"] == "800MiB"
 
 
+def test_the_outside_service_is_an_integration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Collector is told its address, as loopback is the platform's otherwise; what the user set wins."""
+    monkeypatch.setenv("ANSFLOW_OUTSIDE_PORT", "18010")
+    assert _declare(Selection())["collector"].env["ANSFLOW_INTEGRATIONS"] == (
+        "127.0.0.1:18010=artifact-registry"
+    )
+    monkeypatch.setenv("ANSFLOW_INTEGRATIONS", "api.github.com=github")
+    assert _declare(Selection())["collector"].env["ANSFLOW_INTEGRATIONS"] == "api.github.com=github"
+
+
 @pytest.mark.parametrize("value", ["lots", "63", "-1", "1e3"])
 def test_a_memory_limit_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """The error names the variable, its value, and what was expected."""

@@ -22,7 +22,8 @@ its own.
 
 The services record the instruments of the
 [semantic conventions](https://opentelemetry.io/docs/specs/semconv/), by `ansflow-instrumentation`:
-`http.server.request.duration` and its kin, served as `http_server_request_duration_seconds`.
+`http.server.request.duration` and its kin, served as `http_server_request_duration_seconds`. Where
+there is no convention they record `ansflow.websocket.*`, `ansflow.cache.*` and `ansflow.eventloop.*`.
 """
 
 
@@ -59,7 +60,8 @@ def render(published: Iterable[dict[str, object]], instruments: Iterable[Declara
             _INTRODUCTION,
             "## Published names",
             "",
-            "Made at the edge, in `collector-config/published-names.yaml`.",
+            "Made at the edge, in `collector-config/published-names.yaml`; `ansflow_cache_hit_ratio` in",
+            "Prometheus (`docker/prometheus/rules/recording.yml`), with the labels `job` and `cache` only.",
             "",
             *_table(_PUBLISHED_HEADER, published_rows),
             "",
@@ -93,7 +95,7 @@ def _source(entry: dict[str, object]) -> str:
     source = entry["from"]
     if not isinstance(source, dict):
         raise TypeError(f"{entry['name']}: from: {source!r}: expected a mapping")
-    return str(source["instrument"])
+    return "`, `".join(str(source[key]) for key in ("instrument", "also") if key in source)
 
 
 @click.command(help=__doc__)

@@ -115,6 +115,9 @@ def _collector(checkout: Checkout, run: RunDirectory, binary: Path, at: Mapping[
         listens=listens,
         env={
             "ANSFLOW_COLLECTOR_HOST": HOST,
+            # The one service that is not the platform's, though it listens on loopback as the others do.
+            "ANSFLOW_INTEGRATIONS": os.environ.get("ANSFLOW_INTEGRATIONS")
+            or f"{at[ports.OUTSIDE].removeprefix('http://')}=artifact-registry",
             "ANSFLOW_DATA_DIR": str(run.data),
             **_memory_limit(os.environ),
             **{port.variable: str(port.number(os.environ)) for port in listens},
