@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# The example services and, beside them, the instrumentation: the services' code knows nothing of it, the command
-# (`opentelemetry-instrument …`, in compose.yaml) brings the two together.
+# The example services and the instrumentation: of that the services' code knows the health endpoints alone, the
+# command (`opentelemetry-instrument …`, in compose.yaml) does the rest.
 
 ARG PYTHON_IMAGE
 

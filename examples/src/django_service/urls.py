@@ -9,9 +9,7 @@ from django_service.management.views.projects import ProjectListView, ProjectRun
 from django_service.management.views.users import SessionView, UserListView, UserView
 
 urlpatterns = [
-    path("health/", health.health),
-    path("health/live", health.live),
-    path("health/ready", health.ready),
+    *health.urlpatterns,
     path("api/users/", UserListView.as_view()),
     path("api/users/<slug:username>/", UserView.as_view()),
     path("api/sessions/", SessionView.as_view()),

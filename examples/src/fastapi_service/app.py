@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -55,8 +54,9 @@ def build_app(config: Config) -> FastAPI:
             yield
 
     app = FastAPI(title="AnsFlow pipelines", version=__version__, lifespan=lifespan)
-    for module in (projects, pipelines, runs, integrations, internal, health, websockets):
+    for module in (projects, pipelines, runs, integrations, internal, websockets):
         app.include_router(module.router)
+    app.include_router(health.make_router())
 
     for kind in UNREACHABLE:
         app.add_exception_handler(kind, _unavailable)
@@ -86,17 +86,14 @@ async def _resources(config: Config) -> AsyncIterator[Resources]:
         stack.push_async_callback(database.close)
         cache = cache_at(config.redis_url)
         stack.push_async_callback(cache.close)
-        management = ManagementClient(
-            await stack.enter_async_context(
-                httpx.AsyncClient(base_url=config.management_url, timeout=_PATIENCE)
-            ),
-            cache,
+        management_http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=config.management_url, timeout=_PATIENCE)
         )
-        registry = RegistryClient(
-            await stack.enter_async_context(
-                httpx.AsyncClient(base_url=config.registry_url, timeout=_PATIENCE)
-            )
+        management = ManagementClient(management_http, cache)
+        registry_http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=config.registry_url, timeout=_PATIENCE)
         )
+        registry = RegistryClient(registry_http)
         store = RunStore(database.session)
         project_integrations = ProjectIntegrations(database.session, registry)
         progress = ProgressHub()
@@ -120,13 +117,14 @@ async def _resources(config: Config) -> AsyncIterator[Resources]:
             database=database,
             cache=cache,
             management=management,
+            management_http=management_http,
             registry=registry,
+            registry_http=registry_http,
             integrations=project_integrations,
             runs=store,
             runner=runner,
             progress=progress,
             publisher=publisher,
-            started=time.monotonic(),
         )
 
 

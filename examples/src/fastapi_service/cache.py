@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+from ansflow_instrumentation.health import Check, redis_check
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -25,8 +26,8 @@ class Cache(Protocol):
     async def delete(self, key: str) -> None:
         """Forget a key."""
 
-    async def probe(self) -> None:
-        """Raise where the cache does not answer."""
+    def check(self) -> Check:
+        """Return the check of whether the cache answers."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -69,8 +70,13 @@ class LocalCache:
         """Forget a key."""
         self._entries.pop(key, None)
 
-    async def probe(self) -> None:
-        """Do nothing: memory answers."""
+    def check(self) -> Check:
+        """Return a check that always passes: memory answers."""
+
+        async def answer() -> None:
+            pass
+
+        return Check("cache", answer, critical=False, component_type="datastore")
 
     async def close(self) -> None:
         """Forget everything."""
@@ -115,13 +121,9 @@ class RedisCache:
         except RedisError as error:
             logger.warning("cache: cannot delete: %s", error)
 
-    async def probe(self) -> None:
-        """Ask Redis for an answer.
-
-        Raises:
-            RedisError: It gives none.
-        """
-        await self._redis.ping()
+    def check(self) -> Check:
+        """Return the check of whether Redis answers."""
+        return redis_check(self._redis)
 
     async def close(self) -> None:
         """Close the connections."""

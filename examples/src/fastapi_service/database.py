@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
+from ansflow_instrumentation.health import Check, sqlalchemy_check
 from sqlalchemy import Connection, event, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
@@ -84,15 +85,9 @@ class Database:
         if failures:
             logger.info("database is ready after %d failed attempts", failures)
 
-    async def probe(self) -> None:
-        """Read from a table.
-
-        Raises:
-            DBAPIError: The database refused, or its schema is not there.
-            OSError: The database cannot be reached.
-        """
-        async with self._engine.connect() as connection:
-            await connection.execute(select(Project.id).limit(1))
+    def check(self) -> Check:
+        """Return the check of whether a table can be read."""
+        return sqlalchemy_check(self._engine, statement=select(Project.id).limit(1))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -112,14 +112,6 @@ class ManagementClient:
             logger.warning("settings of %s are not to be had, using the defaults: %s", project, error)
             return RunSettings()
 
-    async def probe(self) -> None:
-        """Ask whether the service lives; only its own process is asked, not what it depends on.
-
-        Raises:
-            httpx.HTTPError: It does not answer, or not well.
-        """
-        (await self._http.get("/health/live")).raise_for_status()
-
     async def _get(self, path: str) -> httpx.Response | None:
         try:
             response = await self._http.get(path)

@@ -51,14 +51,6 @@ class RegistryClient:
         """
         await self._post("/v1/notifications", {"channel": channel, "text": text})
 
-    async def probe(self) -> None:
-        """Ask whether the service lives.
-
-        Raises:
-            httpx.HTTPError: It does not answer, or not well.
-        """
-        (await self._http.get("/v1/status")).raise_for_status()
-
     async def _post(self, path: str, body: dict[str, object]) -> None:
         reason = await self._try(path, body)
         if reason is not None:

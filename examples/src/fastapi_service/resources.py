@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, cast
 
+import httpx
 from fastapi import Depends, Header, HTTPException, Path
 from platform_events import EventPublisher, UserActivity
 from sqlalchemy import select
@@ -34,13 +35,14 @@ class Resources:
         database: The database.
         cache: The cache.
         management: The management service.
+        management_http: The client that asks it.
         registry: The outside service.
+        registry_http: The client that asks it.
         integrations: What projects use outside.
         runs: The runs in the database.
         runner: Works runs off.
         progress: Tells how runs are getting on.
         publisher: Where domain events go.
-        started: When the process started, in monotonic seconds.
         monitors: How many monitors are connected.
     """
 
@@ -48,13 +50,14 @@ class Resources:
     database: Database
     cache: Cache
     management: ManagementClient
+    management_http: httpx.AsyncClient
     registry: RegistryClient
+    registry_http: httpx.AsyncClient
     integrations: ProjectIntegrations
     runs: RunStore
     runner: Runner
     progress: ProgressHub
     publisher: EventPublisher
-    started: float
     monitors: int = 0
 
 

@@ -1,7 +1,9 @@
 """The FastAPI service's parts that need no server: configuration, cache, simulation."""
 
 import random
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from fastapi_service.cache import LocalCache, RedisCache
@@ -72,13 +74,13 @@ async def test_local_cache_forgets() -> None:
 
 
 async def test_redis_that_is_away_is_a_cache_that_misses(unused_redis_url: str) -> None:
-    """A Redis that nobody runs neither gives nor takes, and only the probe says so."""
+    """A Redis that nobody runs neither gives nor takes, and only the health check says so."""
     cache = RedisCache(unused_redis_url)
     await cache.set("a", 1, ttl_s=10)
     assert await cache.get("a") is None
     await cache.delete("a")
     with pytest.raises(RedisConnectionError):
-        await cache.probe()
+        await cast(Awaitable[None], cache.check().call())
     await cache.close()
 
 

@@ -1,72 +1,33 @@
-"""Health, in the platform's one format."""
+"""Health: what the service depends on, and its peers."""
 
-import time
-from datetime import UTC, datetime
-
-from fastapi import APIRouter, Response
-from platform_health import MEDIA_TYPE, Check, Report, Status, uptime_check
-from platform_health.probes import AsyncProbe, Probe, run_async
+from ansflow_instrumentation.health import Check, Observation, http_check
+from ansflow_instrumentation.health.fastapi import health_router
+from fastapi import APIRouter
+from starlette.requests import Request
 
 from fastapi_service import __version__
-from fastapi_service.resources import Resources, ResourcesDep
-
-router = APIRouter(prefix="/health", tags=["health"])
+from fastapi_service.resources import resources_of
 
 SERVICE_ID = "ansflow-fastapi"
-DEADLINE_S = 2.0
 
 
-@router.get("/")
-async def health(resources: ResourcesDep) -> Response:
-    """Report on everything: this process, what it depends on, and its peers."""
-    peers: list[AsyncProbe] = [
-        Probe("django", "component", resources.management.probe, required=False),
-        Probe("registry", "component", resources.registry.probe, required=False),
-    ]
-    checks = await run_async([*_dependencies(resources), *peers], deadline_s=DEADLINE_S)
-    return _response(_uptime(resources), *checks, _active_runs(resources))
+def make_router() -> APIRouter:
+    """Return the router of one application's health endpoints."""
+    return health_router(_checks, service_id=SERVICE_ID, version=__version__)
 
 
-@router.get("/live")
-async def live(resources: ResourcesDep) -> Response:
-    """Report on this process alone."""
-    return _response(_uptime(resources))
+def _checks(request: Request) -> list[Check]:
+    resources = resources_of(request)
 
+    async def active_runs() -> Observation:
+        return Observation(resources.runner.active, "{run}")
 
-@router.get("/ready")
-async def ready(resources: ResourcesDep) -> Response:
-    """Report on what has to be there for requests to be served."""
-    return _response(*await run_async(_dependencies(resources), deadline_s=DEADLINE_S))
-
-
-def _dependencies(resources: Resources) -> list[AsyncProbe]:
-    # Without its cache the service is slower, not useless.
     return [
-        Probe("database", "datastore", resources.database.probe, required=True),
-        Probe("cache", "datastore", resources.cache.probe, required=False),
+        resources.database.check(),
+        # Without its cache the service is slower, not useless.
+        resources.cache.check(),
+        # Of a peer only its own process is asked, not what that depends on.
+        http_check("/health/live", client=resources.management_http, name="django"),
+        http_check("/v1/status", client=resources.registry_http, name="registry"),
+        Check("runs:active", active_runs, ready=False, cached=False),
     ]
-
-
-def _uptime(resources: Resources) -> Check:
-    return uptime_check(seconds=time.monotonic() - resources.started, now=datetime.now(UTC))
-
-
-def _active_runs(resources: Resources) -> Check:
-    return Check(
-        name="runs:active",
-        component_type="component",
-        status=Status.PASS,
-        observed_value=resources.runner.active,
-        observed_unit="{run}",
-        time=datetime.now(UTC),
-    )
-
-
-def _response(*checks: Check) -> Response:
-    report = Report(service_id=SERVICE_ID, version=__version__, checks=checks)
-    return Response(
-        report.as_bytes(),
-        status_code=report.http_status,
-        media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store"},
-    )
