@@ -1,0 +1,260 @@
+"""What every driver's instrumentation shares: one span and one duration point for each query, cheaply.
+
+A query's span has no children (drivers are not traced within), so nobody needs it while the query runs: it is
+made when the query has ended, with all its attributes at once, and not at all in a trace that is not sampled.
+
+Source:
+    https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#metric-dbclientoperationduration
+    https://opentelemetry.io/docs/specs/semconv/database/database-spans/
+"""
+
+import logging
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter, time_ns
+from typing import Any
+
+from opentelemetry import metrics, trace
+from opentelemetry.context import get_current
+from opentelemetry.instrumentation.utils import (  # type: ignore[attr-defined] # untyped
+    _SUPPRESS_INSTRUMENTATION_KEY,
+    _SUPPRESS_INSTRUMENTATION_KEY_PLAIN,
+)
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import Status, StatusCode, TracerProvider, get_current_span
+
+from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
+from ansflow_instrumentation.database.spans import QuerySpans
+from ansflow_instrumentation.database.statements import describe
+from ansflow_instrumentation.recording import HistogramSeries
+from ansflow_instrumentation.version import __version__
+
+__all__ = [
+    "DURATION_BOUNDS",
+    "SCOPE_NAME",
+    "Database",
+    "Queries",
+    "claim_connection",
+    "database",
+    "is_owned",
+    "own_queries",
+]
+
+SCOPE_NAME = "ansflow_instrumentation.database"
+"""Name of the instrumentation scope."""
+
+DURATION_BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+"""Seconds, as the semantic conventions advise."""
+
+MAX_DATABASES = 1000
+"""Databases that are remembered."""
+
+_MYSQL_SYSTEMS = frozenset({"mysql", "mariadb"})
+
+_FAILED = Status(StatusCode.ERROR)
+
+_logger = logging.getLogger(__name__)
+
+_owned: ContextVar[bool] = ContextVar("ansflow_query_owned", default=False)
+
+_claimed: "weakref.WeakSet[object]" = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Database:
+    """A database, as telemetry names it. Made by `database()`, so that there is one object for each.
+
+    Attributes:
+        system: `db.system.name`: postgresql, mysql, sqlite, …
+        namespace: `db.namespace`: the database's name, or None where it is not known.
+        address: `server.address`: host, or path of the Unix socket's folder; None without a server.
+        port: `server.port`, or None.
+        attributes: All of these by their names, for spans and points.
+        is_mysql: Whether its statements are written MySQL's way.
+    """
+
+    system: str
+    namespace: str | None
+    address: str | None
+    port: int | None
+    attributes: dict[str, Any]
+    is_mysql: bool
+
+
+@lru_cache(maxsize=MAX_DATABASES)
+def database(
+    system: str, namespace: str | None = None, address: str | None = None, port: int | None = None
+) -> Database:
+    """Give the object of a database.
+
+    Args:
+        system: `db.system.name`.
+        namespace: The database's name.
+        address: Host, or path of a Unix socket's folder.
+        port: TCP port.
+
+    Returns:
+        The same object for the same arguments, as long as it is remembered.
+    """
+    if port is not None and (address is None or address.startswith("/")):
+        port = None
+    attributes = {
+        "db.system.name": system,
+        "db.namespace": namespace or None,
+        "server.address": address or None,
+        "server.port": port,
+    }
+    known = {name: value for name, value in attributes.items() if value is not None}
+    return Database(system, namespace or None, address or None, port, known, system in _MYSQL_SYSTEMS)
+
+
+@contextmanager
+def own_queries() -> Iterator[None]:
+    """Record nothing of the queries that drivers run in the block: somebody above them does."""
+    token = _owned.set(True)
+    try:
+        yield
+    finally:
+        _owned.reset(token)
+
+
+def claim_connection(connection: object) -> None:
+    """Record nothing of the queries that a driver runs on a connection: somebody above it does.
+
+    Args:
+        connection: The driver's.
+    """
+    with suppress(TypeError):  # cannot be referred to weakly: of no driver that is instrumented
+        _claimed.add(connection)
+
+
+def is_owned(connection: object) -> bool:
+    """Tell whether a query that a driver is about to run is recorded by somebody above it.
+
+    Args:
+        connection: The driver's.
+
+    Returns:
+        Whether it is.
+    """
+    return _owned.get() or connection in _claimed
+
+
+class Queries:
+    """Records queries.
+
+    Args:
+        tracer_provider: Where spans go; the global one by default.
+        meter_provider: Where durations go; the global one by default.
+    """
+
+    def __init__(
+        self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+    ) -> None:
+        self._has_warned = False
+        self._spans = QuerySpans(
+            trace.get_tracer(SCOPE_NAME, __version__, tracer_provider, schema_url=SCHEMA_URL)
+        )
+        meter = metrics.get_meter(SCOPE_NAME, __version__, meter_provider, schema_url=SCHEMA_URL)
+        self._durations: HistogramSeries[tuple[Database, str, str | None]] = HistogramSeries(
+            meter.create_histogram(
+                "db.client.operation.duration",
+                "s",
+                "Duration of database client operations.",
+                explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+            ),
+            _attributes,
+        )
+
+    def record(
+        self,
+        target: Database,
+        statement: str,
+        started: float,
+        error: BaseException | None = None,
+        batch_size: int = 0,
+        elapsed: float | None = None,
+    ) -> None:
+        """Record a query that has ended. What goes wrong with that is one warning.
+
+        Args:
+            target: The database that was asked.
+            statement: SQL.
+            started: Seconds, of `time.perf_counter`.
+            error: What it raised, if it failed.
+            batch_size: Number of parameter sets, if there were several.
+            elapsed: Seconds it took, if not from `started` until now.
+        """
+        seconds = perf_counter() - started if elapsed is None else elapsed
+        try:
+            self._record(target, statement, seconds, error, batch_size)
+        except Exception:  # telemetry must not fail a query, whatever it stumbles over
+            if not self._has_warned:
+                self._has_warned = True
+                _logger.warning("A database query could not be recorded", exc_info=True)
+
+    def _record(
+        self, target: Database, text: str, seconds: float, error: BaseException | None, batch_size: int
+    ) -> None:
+        context = get_current()
+        if context and (
+            context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_INSTRUMENTATION_KEY_PLAIN)
+        ):
+            return
+        statement = describe(text, mysql=target.is_mysql)
+        if not statement.text:
+            return  # a driver's or pool's way to ask whether a connection is alive
+        summary = statement.batch if batch_size > 1 else statement.single
+        error_type = None if error is None else _error_type(error)
+        span_context = None
+        if self._spans.are_wanted(get_current_span(context)):
+            attributes = {
+                **target.attributes,
+                "db.operation.name": summary.operation,
+                "db.query.summary": summary.text,
+                "db.query.text": statement.text,
+            }
+            if batch_size > 1:
+                attributes["db.operation.batch.size"] = batch_size
+            if error is not None:
+                attributes["error.type"] = error_type
+                code = response_status_code(error)
+                if code is not None:
+                    attributes["db.response.status_code"] = code
+            end = time_ns()
+            status = None if error is None else _FAILED
+            span_context = self._spans.record(
+                summary.text, context, end - int(seconds * 1e9), end, attributes, status
+            )
+        self._durations.record((target, summary.operation, error_type), seconds, span_context)
+
+
+def response_status_code(error: BaseException) -> str | None:
+    """Give the status that the database answered with.
+
+    Args:
+        error: A driver's.
+
+    Returns:
+        PostgreSQL's SQLSTATE or MySQL's error number; None where the error is not the database's.
+    """
+    code = getattr(error, "sqlstate", None)
+    if code is None and error.args and type(error).__module__.startswith(("pymysql", "MySQLdb", "asyncmy")):
+        code = error.args[0] if isinstance(error.args[0], int) else None
+    return None if code is None else str(code)
+
+
+def _error_type(error: BaseException) -> str:
+    return response_status_code(error) or error_name(error)
+
+
+def _attributes(key: tuple[Database, str, str | None]) -> dict[str, Any]:
+    target, operation, error_type = key
+    attributes = {**target.attributes, "db.operation.name": operation}
+    if error_type is not None:
+        attributes["error.type"] = error_type
+    return attributes

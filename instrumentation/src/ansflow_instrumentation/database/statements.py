@@ -1,0 +1,108 @@
+"""What telemetry says of an SQL statement: its operation, a short name, and its text without literals.
+
+It is remembered by the statement, so a query that is run again costs a look-up. What is not understood makes
+a poorer name, never an error, and lets no literal through.
+
+Source:
+    https://opentelemetry.io/docs/specs/semconv/database/database-spans/#sanitization-of-dbquerytext
+    https://opentelemetry.io/docs/specs/semconv/database/database-spans/#generating-a-summary-of-the-query
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ansflow_instrumentation.database.summary import MAX_REMEMBERED, summarise
+
+__all__ = ["MAX_TEXT", "Statement", "Summary", "describe"]
+
+MAX_TEXT = 4096
+"""Characters of a statement that are looked at; the rest of a longer one is cut off."""
+
+_ANY_DIALECT = r"""
+    /\*.*?(?:\*/|\Z)
+  | --[^\n]*
+  | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+  | `(?:[^`]|``)*+(?:`|\Z)
+  | (?<![\w$@:.])(?:\d[\w.]*(?:(?<=[eE])[+-]\d+)?|\.\d\w*)
+"""
+# What is not closed is a literal to the end.
+_STANDARD_LITERAL = re.compile(
+    # Only an E'…' string knows backslashes.
+    r"""(?<!\w)[eE]'(?:[^'\\]|\\.?|'')*+(?:'|\Z) | (?:(?<!\w)(?:[bBnNxX]|[uU]&))?'(?:[^']|'')*+(?:'|\Z)
+      | "(?:[^"]|"")*+(?:"|\Z) |"""
+    + _ANY_DIALECT,
+    re.VERBOSE | re.DOTALL,
+)
+_MYSQL_LITERAL = re.compile(
+    r"""(?:(?<!\w)[bBnNxX])?'(?:[^'\\]|\\.?|'')*+(?:'|\Z) | "(?:[^"\\]|\\.?|"")*+(?:"|\Z)
+      | \#[^\n]* |"""
+    + _ANY_DIALECT,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT = "-/#"
+_LONG_IN = re.compile(
+    r"\b(IN) ?\( ?(?:\?|\$\d+|%s|%\(\w+\)s|:\w+)(?: ?, ?(?:\?|\$\d+|%s|%\(\w+\)s|:\w+))+ ?\)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A statement in short.
+
+    Attributes:
+        operation: `SELECT`; `BATCH INSERT` for several parameter sets; `_OTHER` for what is not known.
+        text: Operations and tables in their order: `SELECT things`.
+    """
+
+    operation: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An SQL statement, as telemetry describes it.
+
+    Attributes:
+        single: Its summary when it is run once.
+        batch: Its summary when it is run with several parameter sets at once.
+        text: It without literals and comments, at most `MAX_TEXT` characters; empty if nothing is left.
+    """
+
+    single: Summary
+    batch: Summary
+    text: str
+
+
+def describe(text: str, *, mysql: bool = False) -> Statement:
+    """Describe a statement.
+
+    Args:
+        text: SQL, with literals or placeholders of any style.
+        mysql: Whether strings may stand in double quotes and know backslashes.
+
+    Returns:
+        The description, remembered for the next time.
+    """
+    return _describe(text if len(text) <= MAX_TEXT else text[:MAX_TEXT], mysql, len(text) > MAX_TEXT)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _describe(text: str, mysql: bool, is_cut: bool) -> Statement:
+    sanitised = _sanitised(text, mysql)
+    operation, summary = summarise(sanitised)
+    return Statement(
+        Summary(operation, summary),
+        Summary(f"BATCH {operation}", f"BATCH {summary}"),
+        _LONG_IN.sub(r"\1 (?)", sanitised) + ("…" if is_cut else ""),
+    )
+
+
+def _sanitised(text: str, mysql: bool) -> str:
+    def replaced(found: re.Match[str]) -> str:
+        first = found.group()[0]
+        if first in _COMMENT:
+            return " "
+        return found.group() if first == "`" or (first == '"' and not mysql) else "?"
+
+    return " ".join((_MYSQL_LITERAL if mysql else _STANDARD_LITERAL).sub(replaced, text).split()).strip("; ")
