@@ -140,6 +140,23 @@ class OtlpReceiver:
                             newest[key] = DurationPoint(instance, attributes, point)
         return list(newest.values())
 
+    def sums(self, prefix: str) -> Counter[tuple[str, ...]]:
+        """The newest sums of instruments with this prefix: by name and attribute values, over processes."""
+        newest: dict[tuple[str, ...], float] = {}
+        for request in self.metrics:
+            for group in request.resource_metrics:
+                instance = attributes_of(list(group.resource.attributes))["service.instance.id"]
+                for scope in group.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name.startswith(prefix):
+                            for point in metric.sum.data_points:
+                                values = attributes_of(list(point.attributes)).values()
+                                newest[instance, metric.name, *values] = point.as_int or point.as_double
+        summed: Counter[tuple[str, ...]] = Counter()
+        for (_, *key), value in newest.items():
+            summed[tuple(key)] += int(value)
+        return summed
+
     def requests_counted(self) -> Counter[str]:
         """How many requests the duration histograms counted, by route, summed over processes."""
         counted: Counter[str] = Counter()

@@ -115,12 +115,10 @@ def _prefix(owner: Any, scope: Scope) -> str:
 def _path(route: Any, scope: Scope) -> str:
     """Give a route's template, with the prefixes under which its router was included."""
     if "fastapi" in scope:
-        # FastAPI 0.1xx and later keeps included routers nested; the effective route has the whole path.
+        # Newer versions of FastAPI keep included routers nested; the effective route has the whole path.
         effective = scope["fastapi"].get("effective_route_context")
-        if effective is not None and (
-            route is effective.original_route or route is effective.starlette_route
-        ):
-            whole: str = effective.path
+        if effective is not None and route is effective.original_route:
+            whole: str = getattr(effective.starlette_route, "path", None) or effective.path
             return whole
     path: str = route.path
     return path

@@ -1,0 +1,1 @@
+"""Every way in which FastAPI and Starlette route a request."""
