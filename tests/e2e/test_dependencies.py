@@ -16,7 +16,7 @@ def _sums(system: RunningSystem, metric: str, *by: str) -> dict[tuple[str, ...],
 
 
 def test_each_websocket_session_is_counted_once(system: RunningSystem, load: Load) -> None:
-    """Opened, ended and no longer active, by endpoint; each message that came was counted as sent."""
+    """Opened, ended and no longer active, by endpoint; each message is counted by its direction."""
     sessions = load.websockets()
     assert sum(each.count for each in sessions.values()) == WEBSOCKET_SESSIONS
 
@@ -29,6 +29,8 @@ def test_each_websocket_session_is_counted_once(system: RunningSystem, load: Loa
         sent = _sums(system, 'ansflow_websocket_messages_total{direction="sent"}', "endpoint")
         for endpoint, each in sessions.items():
             assert sent.get((endpoint,), 0) >= each.messages
+        received = _sums(system, 'ansflow_websocket_messages_total{direction="received"}', "endpoint")
+        assert received == {(endpoint,): each.sent for endpoint, each in sessions.items()}
 
     poll_until(counted)
 

@@ -19,7 +19,9 @@ class Sessions:
 
     count: int
     messages: int
-    """Those that the client has read: at most as many as were sent."""
+    """Those that the client has read: at most as many as the service has sent."""
+    sent: int
+    """Those that the client has sent."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,6 @@ class Load:
     def websockets(self) -> dict[str, Sessions]:
         """Return the WebSocket sessions by the published label, the endpoint's route."""
         return {
-            entry["route"]: Sessions(entry["sessions"], entry["messages"])
+            entry["route"]: Sessions(entry["sessions"], entry["messages"], entry["sent"])
             for entry in self.summary["websockets"]
         }

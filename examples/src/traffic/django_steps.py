@@ -123,7 +123,7 @@ WEIGHTS: dict[Callable[[World], Step], int] = {
     create_project: 2,
     change_project: 2,
     delete_project: 1,
-    platform_settings: 6,
+    platform_settings: 12,
     project_settings: 8,
     change_settings: 2,
     bad_settings: 1,

@@ -49,6 +49,9 @@ class WebSocketClient:
         try:
             async with connect(f"{self._base}{path}", open_timeout=5, close_timeout=2, proxy=None) as socket:
                 self._summary.sessions[route] += 1
+                # The service reads what comes, and does not mind what it is.
+                await socket.send("hello")
+                self._summary.sent[route] += 1
 
                 async def count() -> None:
                     async for _ in socket:

@@ -18,6 +18,7 @@ class Summary:
         errors: Requests without an answer, by service: whether the service has seen them cannot be known.
         sessions: WebSocket sessions that were opened, by route.
         messages: Messages that came over them, by route.
+        sent: Messages that went over them, by route.
         session_errors: WebSocket sessions that could not be opened, or that broke, by route.
     """
 
@@ -25,6 +26,7 @@ class Summary:
     errors: Counter[Service] = field(default_factory=Counter)
     sessions: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
     session_errors: Counter[str] = field(default_factory=Counter)
 
     def answered(self, step: Step, status: int) -> None:
@@ -90,6 +92,7 @@ class Summary:
                     "route": route,
                     "sessions": self.sessions[route],
                     "messages": self.messages[route],
+                    "sent": self.sent[route],
                     "errors": self.session_errors[route],
                 }
                 for route in sorted(self.sessions.keys() | self.session_errors.keys())

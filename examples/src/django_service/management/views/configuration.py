@@ -15,7 +15,7 @@ from django_service.management.views.projects import existing_project
 logger = logging.getLogger(__name__)
 
 _KEY = "platform-settings"
-_TTL_S = 5
+_TTL_S = 15
 
 
 class PlatformSettingsView(View):
