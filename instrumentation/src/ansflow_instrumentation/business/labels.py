@@ -27,7 +27,7 @@ SERIES_LIMIT_VARIABLE: Final = "ANSFLOW_BUSINESS_SERIES_LIMIT"
 """Most label sets that one instrument of the business API takes."""
 
 DEFAULT_SERIES_LIMIT: Final = 1000
-"""As the gateway's, and half of what the SDK takes before it gives all the rest one nameless series."""
+"""As the gateway's."""
 
 LABEL_LIMIT: Final = 200
 """Longest label, in characters."""
