@@ -55,7 +55,6 @@ def test_django_s_cache_hits_and_misses(system: RunningSystem, load: Load) -> No
     poll_until(counted)
 
 
-@pytest.mark.skip(reason="not recorded yet: db.client.operation.duration")
 def test_queries_of_both_services_are_timed(system: RunningSystem, load: Load) -> None:
     """Each service's own database, by operation; no path of the machine is in a label."""
     assert load.requests("fastapi")
@@ -70,7 +69,6 @@ def test_queries_of_both_services_are_timed(system: RunningSystem, load: Load) -
     poll_until(timed)
 
 
-@pytest.mark.skip(reason="not recorded yet: db.client.connection.count")
 def test_the_pool_s_connections_are_told(system: RunningSystem, load: Load) -> None:
     """The FastAPI service's pool has connections, all given back once the load is over."""
     assert load.requests("fastapi")

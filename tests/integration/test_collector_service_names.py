@@ -98,6 +98,7 @@ def test_pool_connections_are_counted_by_database_for_each_worker(served: Exposi
             ("shop", "used"): 4.0,
             ("shop", "idle"): 7.0,
             ("fastapi.sqlite3", "idle"): 1.0,
+            ("warehouse", "idle"): 2.0,
             ("unknown", "unknown"): 1.0,
         }
     raw = served.sums(

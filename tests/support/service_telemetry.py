@@ -129,4 +129,13 @@ def _record_database(sender: Worker) -> None:
         ("sqlite//srv/data/fastapi.sqlite3", "idle", 1),
     ):
         connections.add(count, {"db.client.connection.pool.name": pool, "db.client.connection.state": state})
+    # A pool that the application named itself.
+    connections.add(
+        2,
+        {
+            "db.client.connection.pool.name": "reports",
+            "db.client.connection.state": "idle",
+            "db.namespace": "warehouse",
+        },
+    )
     connections.add(1)
