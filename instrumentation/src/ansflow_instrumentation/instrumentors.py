@@ -117,7 +117,16 @@ def _load_logging(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 
 REPLACEMENTS: Mapping[str, EntryPoint] = {
     replaced: EntryPoint(name, f"ansflow_instrumentation.{value}", "opentelemetry_instrumentor")
-    for replaced, name, value in (("redis", "ansflow_redis", "cache.redis_client:RedisInstrumentor"),)
+    for replaced, name, value in (
+        ("aiohttp-client", "ansflow_aiohttp_client", "clients.aiohttp_client:AiohttpClientInstrumentor"),
+        ("aiomysql", "ansflow_aiomysql", "database.aiomysql:AiomysqlInstrumentor"),
+        ("asyncpg", "ansflow_asyncpg", "database.asyncpg:AsyncpgInstrumentor"),
+        ("httpx", "ansflow_httpx", "clients.httpx_client:HttpxInstrumentor"),
+        ("psycopg", "ansflow_psycopg", "database.psycopg:PsycopgInstrumentor"),
+        ("redis", "ansflow_redis", "cache.redis_client:RedisInstrumentor"),
+        ("requests", "ansflow_requests", "clients.requests_client:RequestsInstrumentor"),
+        ("sqlalchemy", "ansflow_sqlalchemy", "database.sqlalchemy:SqlAlchemyInstrumentor"),
+    )
 }
 """Instrumentations of ours by the name of contrib's that they stand in for, installed or not."""
 

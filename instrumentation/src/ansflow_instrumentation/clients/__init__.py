@@ -1,0 +1,1 @@
+"""Outgoing HTTP calls: httpx, aiohttp's client and requests."""
