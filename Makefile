@@ -50,6 +50,11 @@ test: ## Run every test that CI runs (ARGS go to pytest)
 	@$(MAKE) -j2 sync binaries-all
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: test-matrix
+test-matrix: sync ## Every FastAPI and Django version over every server (make test runs the diagonal)
+	$(BIN)/python -m tests.matrix
+	$(BIN)/pytest tests/matrix -m matrix $(ARGS)
+
 .PHONY: check
 check: ## Format, lint, types, import rules, configuration validators, generated files
 	@$(MAKE) -j2 sync binaries-all

@@ -1,0 +1,1 @@
+"""A Django project with one of each kind of route; it knows nothing of telemetry."""
