@@ -25,7 +25,7 @@ from opentelemetry.instrumentation.utils import (  # type: ignore[attr-defined] 
     _SUPPRESS_INSTRUMENTATION_KEY_PLAIN,
 )
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import Status, StatusCode, TracerProvider, get_current_span
+from opentelemetry.trace import Status, StatusCode, TracerProvider
 
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
 from ansflow_instrumentation.database.spans import QuerySpans
@@ -40,6 +40,7 @@ __all__ = [
     "Queries",
     "claim_connection",
     "database",
+    "is_context_owned",
     "is_owned",
     "own_queries",
 ]
@@ -54,6 +55,9 @@ MAX_DATABASES = 1000
 """Databases that are remembered."""
 
 _MYSQL_SYSTEMS = frozenset({"mysql", "mariadb"})
+
+_MYSQL_DRIVERS = ("pymysql", "MySQLdb", "asyncmy")
+"""Modules of the exceptions whose first argument is MySQL's error number."""
 
 _FAILED = Status(StatusCode.ERROR)
 
@@ -132,6 +136,10 @@ def claim_connection(connection: object) -> None:
         _claimed.add(connection)
 
 
+is_context_owned = _owned.get
+"""Tells whether a query that begins here is run within `own_queries`."""
+
+
 def is_owned(connection: object) -> bool:
     """Tell whether a query that a driver is about to run is recorded by somebody above it.
 
@@ -191,46 +199,41 @@ class Queries:
         """
         seconds = perf_counter() - started if elapsed is None else elapsed
         try:
-            self._record(target, statement, seconds, error, batch_size)
+            context = get_current()
+            if context and (
+                context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_INSTRUMENTATION_KEY_PLAIN)
+            ):
+                return
+            described = describe(statement, mysql=target.is_mysql)
+            if not described.text:
+                return  # a driver's or pool's way to ask whether a connection is alive
+            summary = described.batch if batch_size > 1 else described.single
+            error_type = None if error is None else _error_type(error)
+            span_context = None
+            if self._spans.are_wanted(context):
+                attributes = {
+                    **target.attributes,
+                    "db.operation.name": summary.operation,
+                    "db.query.summary": summary.text,
+                    "db.query.text": described.text,
+                }
+                if batch_size > 1:
+                    attributes["db.operation.batch.size"] = batch_size
+                if error is not None:
+                    attributes["error.type"] = error_type
+                    code = response_status_code(error)
+                    if code is not None:
+                        attributes["db.response.status_code"] = code
+                end = time_ns()
+                status = None if error is None else _FAILED
+                span_context = self._spans.record(
+                    summary.text, context, end - int(seconds * 1e9), end, attributes, status
+                )
+            self._durations.record((target, summary.operation, error_type), seconds, span_context)
         except Exception:  # telemetry must not fail a query, whatever it stumbles over
             if not self._has_warned:
                 self._has_warned = True
                 _logger.warning("A database query could not be recorded", exc_info=True)
-
-    def _record(
-        self, target: Database, text: str, seconds: float, error: BaseException | None, batch_size: int
-    ) -> None:
-        context = get_current()
-        if context and (
-            context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_INSTRUMENTATION_KEY_PLAIN)
-        ):
-            return
-        statement = describe(text, mysql=target.is_mysql)
-        if not statement.text:
-            return  # a driver's or pool's way to ask whether a connection is alive
-        summary = statement.batch if batch_size > 1 else statement.single
-        error_type = None if error is None else _error_type(error)
-        span_context = None
-        if self._spans.are_wanted(get_current_span(context)):
-            attributes = {
-                **target.attributes,
-                "db.operation.name": summary.operation,
-                "db.query.summary": summary.text,
-                "db.query.text": statement.text,
-            }
-            if batch_size > 1:
-                attributes["db.operation.batch.size"] = batch_size
-            if error is not None:
-                attributes["error.type"] = error_type
-                code = response_status_code(error)
-                if code is not None:
-                    attributes["db.response.status_code"] = code
-            end = time_ns()
-            status = None if error is None else _FAILED
-            span_context = self._spans.record(
-                summary.text, context, end - int(seconds * 1e9), end, attributes, status
-            )
-        self._durations.record((target, summary.operation, error_type), seconds, span_context)
 
 
 def response_status_code(error: BaseException) -> str | None:
@@ -242,9 +245,10 @@ def response_status_code(error: BaseException) -> str | None:
     Returns:
         PostgreSQL's SQLSTATE or MySQL's error number; None where the error is not the database's.
     """
-    code = getattr(error, "sqlstate", None)
-    if code is None and error.args and type(error).__module__.startswith(("pymysql", "MySQLdb", "asyncmy")):
-        code = error.args[0] if isinstance(error.args[0], int) else None
+    if type(error).__module__.startswith(_MYSQL_DRIVERS):
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    else:
+        code = getattr(error, "sqlstate", None)
     return None if code is None else str(code)
 
 

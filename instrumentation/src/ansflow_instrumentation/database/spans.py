@@ -7,7 +7,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, StaticSampler
-from opentelemetry.trace import Span, SpanContext, SpanKind, Status, TraceFlags, get_current_span
+from opentelemetry.trace import SpanContext, SpanKind, Status, TraceFlags, get_current_span
 from opentelemetry.trace import Tracer as ApiTracer
 
 from ansflow_instrumentation.http.spans import RequestSpan, _limits_are_wide, _random_span_id
@@ -45,19 +45,19 @@ class QuerySpans:
             random_ids = type(tracer.id_generator) is RandomIdGenerator
             self._span_id = _random_span_id if random_ids else tracer.id_generator.generate_span_id
 
-    def are_wanted(self, parent: Span) -> bool:
+    def are_wanted(self, context: Context) -> bool:
         """Tell whether a span may be recorded.
 
         Args:
-            parent: The current span.
+            context: The current one.
 
         Returns:
             False where the trace is certainly not sampled.
         """
         if not self._follows_parent:
             return True
-        context = parent.get_span_context()
-        return not context.is_valid or context.is_remote or bool(context.trace_flags & _SAMPLED)
+        parent = get_current_span(context).get_span_context()
+        return bool(parent.trace_flags & _SAMPLED) or not parent.is_valid or parent.is_remote
 
     def record(
         self,

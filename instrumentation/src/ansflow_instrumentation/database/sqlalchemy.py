@@ -1,14 +1,16 @@
-"""SQLAlchemy: every engine, synchronous and asynchronous, through its events.
+"""SQLAlchemy: every engine, synchronous and asynchronous.
 
-The events are listened to on the classes, so an engine is recorded whenever and from wherever it was created,
-and once: an asynchronous engine is a synchronous one with another driver. What its driver could report of the
-same queries is left out, and so are SQLAlchemy's own pings and commits.
+Each engine has a dialect of its own, through which all that it executes passes; there it is recorded, from
+wherever the engine was created, and once: an asynchronous engine is a synchronous one with another driver.
+(SQLAlchemy's events would do as well, at twice the cost.) What the driver could report of the same queries is
+left out, and so are SQLAlchemy's pings, and what it asks a server at the first connection.
 
 Pools are asked for their connections (contrib counts events, twice for an asynchronous engine).
 """
 
+import functools
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import PurePath
 from time import perf_counter
 from types import ModuleType
@@ -19,7 +21,14 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 )
 
 from ansflow_instrumentation.database.pools import ObservedPool, Pools, Usage
-from ansflow_instrumentation.database.queries import Database, Queries, claim_connection, database
+from ansflow_instrumentation.database.queries import (
+    Database,
+    Queries,
+    claim_connection,
+    database,
+    is_context_owned,
+    own_queries,
+)
 from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.patches import Patches
 from ansflow_instrumentation.survive import survive
@@ -29,130 +38,125 @@ __all__ = ["SqlAlchemyInstrumentor"]
 _SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "redshift": "aws.redshift"}
 """`db.system.name` of dialects that are named otherwise."""
 
-_OBSERVED = "_ansflow_engine"
-"""Attribute of a dialect, of which every engine has its own: what is known of the engine."""
+_EXECUTING = ("do_execute", "do_execute_no_params", "do_executemany")
+"""Methods of a dialect that execute a statement."""
 
-_QUERY = "_ansflow_query"
-"""Attribute of an execution: the query under way."""
+Function = Callable[..., Any]
 
 
 class SqlAlchemyInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped, as above
     """Records the queries and pools of all engines."""
 
-    _listeners: "_Listeners | None" = None
+    _recorder: "_Recorder | None" = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Say what is instrumented.
 
         Returns:
-            SQLAlchemy, of any version whose events are the ones that are listened to.
+            SQLAlchemy, of any version that has the methods that are wrapped.
         """
         return ("sqlalchemy >= 1.4",)
 
     def _instrument(self, **kwargs: Any) -> None:
-        listeners = self._listeners = _Listeners(
+        recorder = self._recorder = _Recorder(
             Queries(kwargs.get("tracer_provider"), kwargs.get("meter_provider")),
             Pools.of(kwargs.get("meter_provider")),
         )
-        when_imported("sqlalchemy", listeners.listen)
+        when_imported("sqlalchemy", recorder.patch)
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        if self._listeners is not None:
-            self._listeners.stop()
-            self._listeners = None
+        if self._recorder is not None:
+            self._recorder.stop()
+            self._recorder = None
 
 
-class _Listeners:
+class _Recorder:
+    """Observes the engines that are created."""
+
     def __init__(self, queries: Queries, pools: Pools) -> None:
         self._queries = queries
         self._pools = pools
         self._patches = Patches()
-        self._listened: list[tuple[Any, str, Any]] = []
+        self._engines: weakref.WeakKeyDictionary[Any, _Engine] = weakref.WeakKeyDictionary()
+        self._sqlalchemy: Any = None
         self._is_stopped = False
 
-    def listen(self, sqlalchemy: ModuleType) -> None:
+    def patch(self, sqlalchemy: ModuleType) -> None:
         if self._is_stopped:
             return
-        from sqlalchemy.engine import Engine
-        from sqlalchemy.pool import Pool
-
-        for target, name, listener, options in (
-            (Engine, "before_cursor_execute", self._before_query, {"retval": True}),
-            (Engine, "after_cursor_execute", self._after_query, {}),
-            (Engine, "handle_error", self._after_error, {}),
-            (Engine, "engine_disposed", self._after_disposal, {}),
-            (Pool, "connect", self._after_connect, {}),
-        ):
-            sqlalchemy.event.listen(target, name, listener, **options)
-            self._listened.append((target, name, listener))
-
-        def make(initialise: Any) -> Any:
-            def observed(engine: Any, *args: Any, **kwargs: Any) -> None:
-                initialise(engine, *args, **kwargs)
-                with survive("Observing an SQLAlchemy engine"):
-                    self._observe(engine)
-
-            return observed
-
-        self._patches.replace(Engine, "__init__", make)
+        self._sqlalchemy = sqlalchemy
+        engine_class = sqlalchemy.engine.Engine
+        self._patches.replace(engine_class, "__init__", self._observing)
+        self._patches.replace(engine_class, "dispose", self._noting_disposal)
+        sqlalchemy.event.listen(sqlalchemy.pool.Pool, "connect", _claim)
 
     def stop(self) -> None:
-        from sqlalchemy import event
-
         self._is_stopped = True
-        for target, name, listener in self._listened:
-            event.remove(target, name, listener)
         self._patches.restore()
         self._pools.forget(_EnginePool)
+        for engine in self._engines:
+            for name in (*_EXECUTING, "initialize"):
+                vars(engine.dialect).pop(name, None)
+        if self._sqlalchemy is not None:
+            self._sqlalchemy.event.remove(self._sqlalchemy.pool.Pool, "connect", _claim)
 
-    def _observe(self, engine: Any) -> "_Engine":
-        while hasattr(engine, "_proxied"):  # one with other execution options
-            engine = engine._proxied
-        observed = _Engine(engine)
-        setattr(engine.dialect, _OBSERVED, observed)
-        self._pools.add(_EnginePool(engine, observed))
-        return observed
+    def _observing(self, initialise: Function) -> Function:
+        def initialise_observed(engine: Any, *args: Any, **kwargs: Any) -> None:
+            initialise(engine, *args, **kwargs)
+            with survive("Observing an SQLAlchemy engine"):
+                observed = self._engines[engine] = _Engine(engine)
+                self._pools.add(_EnginePool(engine, observed))
+                self._wrap(engine.dialect, observed)
 
-    def _before_query(
-        self, connection: Any, cursor: Any, statement: str, parameters: Any, execution: Any, is_many: bool
-    ) -> tuple[str, Any]:
-        if execution is not None:
-            batch_size = 0
-            if is_many and isinstance(parameters, list):  # and not one statement with many rows
-                batch_size = len(parameters)
-            setattr(execution, _QUERY, (statement, batch_size, perf_counter()))
-        return statement, parameters
+        return initialise_observed
 
-    def _after_query(
-        self, connection: Any, cursor: Any, statement: str, parameters: Any, execution: Any, is_many: bool
-    ) -> None:
-        self._finish(connection.dialect, connection, execution, None)
-
-    def _after_error(self, failure: Any) -> None:
-        self._finish(
-            failure.dialect, failure.connection, failure.execution_context, failure.original_exception
-        )
-
-    def _finish(self, dialect: Any, connection: Any, execution: Any, error: BaseException | None) -> None:
-        query = getattr(execution, _QUERY, None)
-        if query is None:
-            return
-        setattr(execution, _QUERY, None)
-        observed = getattr(dialect, _OBSERVED, None)
-        if observed is None:  # an engine from before the instrumentation
-            observed = self._observe(connection.engine)
-        statement, batch_size, started = query
-        self._queries.record(observed.database, statement, started, error, batch_size)
-
-    def _after_connect(self, dbapi_connection: Any, record: Any) -> None:
-        with survive("Noting a new connection of SQLAlchemy's"):
-            claim_connection(record.driver_connection)
-
-    def _after_disposal(self, engine: Any) -> None:
-        with survive("Noting that an SQLAlchemy engine was disposed of"):
-            observed = getattr(engine.dialect, _OBSERVED, None)
+    def _noting_disposal(self, dispose: Function) -> Function:
+        def dispose_noted(engine: Any, *args: Any, **kwargs: Any) -> None:
+            dispose(engine, *args, **kwargs)
+            while hasattr(engine, "_proxied"):  # one with other execution options
+                engine = engine._proxied
+            observed = self._engines.get(engine)
             if observed is not None:
                 observed.disposed = weakref.ref(engine.pool)
+
+        return dispose_noted
+
+    def _wrap(self, dialect: Any, observed: "_Engine") -> None:
+        initialise = dialect.initialize
+
+        @functools.wraps(initialise)
+        def initialise_unrecorded(connection: Any) -> None:
+            with own_queries():
+                initialise(connection)
+
+        dialect.initialize = initialise_unrecorded
+        for name in _EXECUTING:
+            is_many = name == "do_executemany"
+            setattr(dialect, name, self._recording(getattr(dialect, name), observed, is_many=is_many))
+
+    def _recording(self, execute: Function, observed: "_Engine", *, is_many: bool) -> Function:
+        record = self._queries.record
+
+        @functools.wraps(execute)
+        def execute_recorded(cursor: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
+            if is_context_owned():
+                return execute(cursor, statement, *args, **kwargs)
+            batch_size = len(args[0]) if is_many else 0
+            started = perf_counter()
+            try:
+                result = execute(cursor, statement, *args, **kwargs)
+            except BaseException as error:
+                record(observed.database, statement, started, error, batch_size)
+                raise
+            record(observed.database, statement, started, None, batch_size)
+            return result
+
+        return execute_recorded
+
+
+def _claim(dbapi_connection: Any, record: Any) -> None:
+    with survive("Noting a new connection of SQLAlchemy's"):
+        claim_connection(record.driver_connection)
 
 
 class _Engine:
