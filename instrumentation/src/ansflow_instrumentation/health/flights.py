@@ -54,8 +54,8 @@ class _Flight:
         self.task: asyncio.Task[None] | None = None
 
     def land(self, outcome: Outcome) -> None:
-        self.landed = time.monotonic()
         self.outcome.set_result(outcome)
+        self.landed = time.monotonic()  # last: who sees it may take the outcome
 
 
 class _Track:

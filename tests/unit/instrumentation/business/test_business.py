@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from ansflow_instrumentation import business
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.instrumented_service import run_python
@@ -314,6 +315,27 @@ loaded = [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
 print(run.result, run.error_type, call.failed, loaded)
 """)
     assert output == "failure e True []\n"
+
+
+async def test_what_a_type_checker_sees() -> None:
+    """Decorated functions keep their types, and a result is one of its names or an enumeration's member."""
+
+    @business.integration_call("registry")
+    async def push(image: str, *, tag: str = "latest") -> str:
+        return f"{image}:{tag}"
+
+    class Worker:
+        @business.pipeline_run("build", project="web-shop")
+        def build(self, number: int) -> int:
+            return number + 1
+
+    pushed: str = await push("shop", tag="1.4")
+    built: int = Worker().build(1)
+    async with business.pipeline_run("release", project="web-shop") as run:
+        run.result = "skip"
+        run.result = business.RunResult.TIMEOUT
+    result: business.RunResult | None = run.result
+    assert (pushed, built, result) == ("shop:1.4", 2, business.RunResult.TIMEOUT)
 
 
 def test_providers_may_be_set_after_the_import_and_the_first_calls() -> None:
