@@ -30,6 +30,7 @@ from opentelemetry.util.http import (
     sanitize_method,
 )
 
+from ansflow_instrumentation.business import current_integration_type
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name, sampled_context
 from ansflow_instrumentation.clients.spans import CallSpans
 from ansflow_instrumentation.clients.urls import Server, redacted, server_of
@@ -56,12 +57,15 @@ class _Kind(NamedTuple):
         server: Who is called.
         status: Status code of the response, if there is one.
         error: Class of the error, or the status of a refusal; None if the call did not fail.
+        integration: Which integration it is a call of, where the application's `integration_call` counts it:
+            whoever counts calls by their hosts leaves it out.
     """
 
     method: str
     server: Server
     status: int | None
     error: str | None
+    integration: str | None
 
     def attributes(self) -> dict[str, Any]:
         """Give the attributes of `http.client.request.duration`."""
@@ -74,6 +78,8 @@ class _Kind(NamedTuple):
             attributes["http.response.status_code"] = self.status
         if self.error is not None:
             attributes["error.type"] = self.error
+        if self.integration is not None:
+            attributes["ansflow.integration.type"] = self.integration
         return attributes
 
 
@@ -130,15 +136,16 @@ class Call:
         context: The context with the call's span as the current one.
     """
 
-    __slots__ = ("_calls", "_method", "_server", "_span", "_started", "context")
+    __slots__ = ("_calls", "_integration", "_method", "_server", "_span", "_started", "context")
 
     def __init__(self, calls: Calls, method: str, url: str, headers: MutableMapping[str, Any]) -> None:
         self._calls = calls
         self._method = sanitize_method(method.strip())
         self._server = server_of(url)
+        self._integration = current_integration_type()
 
         def attributes() -> dict[str, Any]:
-            known = _Kind(self._method, self._server, None, None).attributes()
+            known = _Kind(self._method, self._server, None, None, self._integration).attributes()
             known["url.full"] = redacted(url)
             if self._method == OTHER:
                 known["http.request.method_original"] = method
@@ -195,5 +202,5 @@ class Call:
         if error is not None:
             known["error.type"] = error
         self._calls.spans.end(span, self._name, known, failed=error is not None)
-        kind = _Kind(self._method, self._server, status, error)
+        kind = _Kind(self._method, self._server, status, error, self._integration)
         self._calls.durations.record(kind, duration_s, sampled_context(span))

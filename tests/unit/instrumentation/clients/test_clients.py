@@ -221,6 +221,41 @@ def test_a_call_in_an_unsampled_trace_is_measured(peer: Peer, receiver: OtlpRece
         assert int(flags, 16) & 1 == 0
 
 
+INTEGRATIONS = """
+import asyncio, os
+import aiohttp, httpx, requests
+from ansflow_instrumentation import business
+
+URL = os.environ["PEER"]
+
+async def main():
+    async with httpx.AsyncClient() as client, aiohttp.ClientSession() as session:
+        async with business.integration_call("registry"):
+            await asyncio.gather(client.get(URL + "/status/200"), session.get(URL + "/status/200"))
+        await client.get(URL + "/status/404")
+
+with business.integration_call("registry"):
+    requests.get(URL + "/status/200")
+    httpx.get(URL + "/status/200")
+asyncio.run(main())
+"""
+
+
+def test_a_call_that_the_business_api_counts_says_so(
+    peer: Peer, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """Whoever counts integrations by the called hosts can leave it out; other calls lack the attribute."""
+    run(INTEGRATIONS, peer, receiver, tmp_path)
+
+    assert counted(receiver, DURATION, "ansflow.integration.type", "http.response.status_code") == {
+        ("registry", "200"): 4,
+        (None, "404"): 1,
+    }
+    assert counted(receiver, "ansflow.integration.calls", "integration_type", "status") == {
+        ("registry", "success"): 2
+    }
+
+
 def test_the_exporters_calls_are_nobodys(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """The OTLP exporter sends by requests; several exports later there is no trace of them."""
     program = (
