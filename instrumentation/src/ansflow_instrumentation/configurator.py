@@ -10,6 +10,7 @@ from opentelemetry.sdk.environment_variables import OTEL_CONFIG_FILE, OTEL_SDK_D
 
 from ansflow_instrumentation.configuration.file import configure_from, limits_by_kind, read_config_file
 from ansflow_instrumentation.configuration.propagation import keep_requests_whole
+from ansflow_instrumentation.configuration.sampling import apply_sampler_rules, read_sampler_rules
 from ansflow_instrumentation.configuration.streams import read_stream_settings
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.version import DISTRO_NAME, __version__
@@ -42,6 +43,11 @@ class AnsFlowConfigurator(_OTelSDKConfigurator):
             else:
                 identity = {**DISTRO_ATTRIBUTES, **kwargs.pop("resource_attributes", {})}
                 super()._configure(resource_attributes=identity, **kwargs)  # type: ignore[no-untyped-call] # untyped in the SDK
+        with survive("Applying the rules of sampling"):
+            rules, problems = read_sampler_rules(os.environ)
+            for problem in problems:
+                _logger.warning(problem)
+            apply_sampler_rules(rules)
         with survive("Checking the propagators"):
             keep_requests_whole()
 

@@ -70,15 +70,21 @@ class Rules(Generic[T]):
 
 
 def read_rules(
-    env: Mapping[str, str], variable: str, parse: Callable[[str], T], *, bare: bool = False
+    env: Mapping[str, str],
+    variable: str,
+    parse: Callable[[str], T],
+    *,
+    bare: bool = False,
+    names: re.Pattern[str] = _PATTERN,
 ) -> tuple[Rules[T], list[str]]:
-    """Read a variable that has an entry for each instrument.
+    """Read a variable that has an entry for each instrument, or for whatever else has names.
 
     Args:
         env: The process's environment.
         variable: Its name.
         parse: Makes the value of an entry, or raises ValueError with what was expected.
         bare: Whether a value without a name is for all instruments.
+        names: What a name or a pattern of names may be. Names of instruments are read in lower case.
 
     Returns:
         The rules, and a sentence for each bad entry that names the variable, the entry and what was expected.
@@ -90,9 +96,10 @@ def read_rules(
         if bare and not equals:
             pattern, value = "*", pattern
         try:
-            if not _PATTERN.fullmatch(pattern) or not value:
-                raise ValueError("<instrument>=<value>, entries separated by semicolons")
-            values[pattern.lower()] = parse(value)
+            if not names.fullmatch(pattern) or not value:
+                what = "instrument" if names is _PATTERN else "name"
+                raise ValueError(f"<{what}>=<value>, entries separated by semicolons")
+            values[pattern.lower() if names is _PATTERN else pattern] = parse(value)
         except ValueError as expected:
             problems.append(f"{variable}: {entry!r} is ignored; expected {expected}")
     return Rules(values), problems

@@ -28,9 +28,9 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 )
 from packaging.requirements import Requirement
 
-from ansflow_instrumentation.configuration.lists import reason_off
+from ansflow_instrumentation.configuration.lists import ENABLED_VARIABLE, reason_off
 from ansflow_instrumentation.http.choice import is_contrib_chosen
-from ansflow_instrumentation.instrumentors import LOADERS
+from ansflow_instrumentation.instrumentors import LOADERS, REPLACEMENTS
 from ansflow_instrumentation.version import DISTRO_NAME
 
 __all__ = ["Instrumentation", "probe"]
@@ -103,7 +103,10 @@ def probe() -> dict[str, Any]:
         return instrument(self, **kwargs)
 
     BaseInstrumentor.instrument = instrument_and_tell
-    installed = list(metadata.entry_points(group=GROUP))
+    every = list(metadata.entry_points(group=GROUP))
+    # Where both ours and the one that it stands in for are installed, the latter's line tells who records.
+    told = {ours.name for name, ours in REPLACEMENTS.items() if name in {entry.name for entry in every}}
+    installed = [entry for entry in every if entry.name not in told]
     seen: dict[str, Instrumentation] = {}
     distro_name, configurator = "none", "none"
     try:
@@ -142,7 +145,7 @@ def probe() -> dict[str, Any]:
             asdict(one)
             for one in [
                 *(_settle(entry, seen.get(entry.name), distro_name) for entry in installed),
-                *_missing({entry.name for entry in installed}),
+                *_missing({entry.name for entry in every} | set(REPLACEMENTS)),
             ]
         ],
         "warnings": [text for text in collected.messages if not _TOLD.search(text)],
@@ -161,7 +164,7 @@ def _settle(entry_point: EntryPoint, one: Instrumentation | None, distro: str) -
     one = one or Instrumentation(entry_point.name, status="off")
     requirements, conflict = _requirements(entry_point)
     one.libraries = ", ".join(filter(None, map(_installed, requirements)))
-    off = reason_off(entry_point.name, os.environ) if distro == "ansflow" else None
+    off = _reason_off(entry_point.name) if distro == "ansflow" else None
     if off:
         one.status, one.owner, one.reason = "off", "", off
     elif conflict is not None and not one.libraries:
@@ -173,6 +176,13 @@ def _settle(entry_point: EntryPoint, one: Instrumentation | None, distro: str) -
     elif one.status == "off":
         one.status, one.reason = "failed", "it was not loaded"
     return one
+
+
+def _reason_off(name: str) -> str | None:
+    """Tell what keeps an instrumentation off; one of ours goes by the name that it stands in for as well."""
+    replaced = next((theirs for theirs, ours in REPLACEMENTS.items() if ours.name == name), name)
+    by_replaced = reason_off(replaced, os.environ)
+    return reason_off(name, os.environ) or (by_replaced if by_replaced != ENABLED_VARIABLE else None)
 
 
 def _requirements(entry_point: EntryPoint) -> tuple[list[Requirement], DependencyConflict | None]:

@@ -1,6 +1,7 @@
 """What the SDK makes of the settings, with a reader of the test's own."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -100,6 +101,25 @@ def test_observed_sums_overflow_exactly(measure: Callable[..., tuple[Meter, Coll
             "{'disk': 1}": total + 1,
             "{'otel.metric.overflow': True}": 3 * total + 2 + 3 + 4,
         }
+
+
+def test_threads_share_the_limit(measure: Callable[..., tuple[Meter, Collect]]) -> None:
+    """With as many threads as reach the limit at once, no count is lost and none is made up."""
+    meter, collect = measure({"ANSFLOW_METRICS_CARDINALITY_LIMITS": "50"})
+    counter = meter.create_counter("orders")
+    series = CounterSeries[int](counter, lambda user: {"user": user})
+
+    def work(thread: int) -> None:
+        for number in range(2000):
+            user = (number * 7 + thread) % 200
+            series.add(user)
+            counter.add(1, {"user": user})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    points = collect()["orders"]
+    assert len(points) == 50
+    assert sum(point.value for point in points) == 8 * 2000 * 2
 
 
 def test_the_default_limit_is_the_specifications(measure: Callable[..., tuple[Meter, Collect]]) -> None:

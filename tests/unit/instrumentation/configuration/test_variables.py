@@ -21,6 +21,32 @@ def test_old_semconv_makes_a_series_per_host_header_and_ours_one(
     assert "http.server.duration" not in receiver.metric_names()
 
 
+def test_old_semconv_is_bounded_where_it_is_wanted(start: StartService, receiver: OtlpReceiver) -> None:
+    """With contrib's old names, a series per Host header ends at the limit, and the sum is exact."""
+    service = start(
+        "uvicorn",
+        "fastapi_shop.main:app",
+        "--port",
+        "{port}",
+        variables={
+            "ANSFLOW_HTTP_INSTRUMENTATION": "contrib",
+            "OTEL_SEMCONV_STABILITY_OPT_IN": "http/dup",
+            "ANSFLOW_METRICS_CARDINALITY_LIMITS": "http.server.duration=5",
+        },
+    )
+    for number in range(20):
+        assert service.get("/items/1", headers={"Host": f"host-{number}.example"}).status == 200
+    service.stop()
+    (old,) = [
+        metric
+        for scope in receiver.metrics[-1].resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == "http.server.duration"
+    ]
+    counts = [point.count for point in old.histogram.data_points]
+    assert counts == [1, 1, 1, 1, 16]
+
+
 def test_bad_entries_are_one_warning_each(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Each names the variable, the value and what was expected; the rest applies."""
     finished = run_python(
