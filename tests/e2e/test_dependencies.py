@@ -1,6 +1,5 @@
 """WebSockets, caches, databases and integrations of the two services, as Prometheus has counted them."""
 
-import pytest
 from ansflow_stack.local import ports
 from support.load import WEBSOCKET_SESSIONS, Load
 from support.polling import poll_until
@@ -50,7 +49,8 @@ def test_django_s_cache_hits_and_misses(system: RunningSystem, load: Load) -> No
         # The health check looks something up as well.
         assert get["hit"] + get["miss"] >= lookups
         assert 0 < found[DJANGO, "default", "set", "ok"] <= get["miss"]
-        assert 0 < system.prometheus.value("ansflow_cache_hit_ratio") < 1
+        # A miss that is the first point of its series is no increase to Prometheus.
+        assert 0 < system.prometheus.value("ansflow_cache_hit_ratio") <= 1
 
     poll_until(counted)
 
@@ -81,7 +81,6 @@ def test_the_pool_s_connections_are_told(system: RunningSystem, load: Load) -> N
     poll_until(told)
 
 
-@pytest.mark.skip(reason="not recorded yet: http.client.request.duration")
 def test_only_calls_that_leave_the_platform_are_integrations(system: RunningSystem, load: Load) -> None:
     """The outside service is the one integration, though the services call each other on loopback as well."""
     assert load.requests("fastapi")
