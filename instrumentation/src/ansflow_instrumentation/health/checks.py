@@ -56,8 +56,8 @@ class Check:
         call: Returns (None or an `Observation`) where it works, raises where it does not. A coroutine
             function runs on the server's event loop, any other function in a thread.
         critical: Whether the service is of no use without it: it fails, else it warns.
-        ready: Whether `/health/ready` has it as well; it should not have what the service shares with all
-            others, or the service would be taken out of traffic with them.
+        ready: Whether `/health/ready` has it as well: what requests cannot be served without, and not peers,
+            as services that wait for each other would never be ready.
         component_type: What is checked.
         cached: Whether its result may be given again for the endpoints' `cache_s`; not one that is free to
             have, and changes.
