@@ -1,36 +1,10 @@
-"""What calls to a database, a cache or another service share: the span, and how an error is named."""
+"""What calls to a database, a cache or another service share: exemplars, and how an error is named."""
 
-from collections.abc import Mapping
-from typing import Any
+from opentelemetry.trace import Span, SpanContext, get_current_span
 
-from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, Tracer, get_current_span
-
-__all__ = [
-    "SCHEMA_URL",
-    "current_sampled_context",
-    "error_name",
-    "fail_span",
-    "sampled_context",
-    "start_span",
-]
+__all__ = ["SCHEMA_URL", "current_sampled_context", "error_name", "sampled_context"]
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
-
-_ERROR = Status(StatusCode.ERROR)
-
-
-def start_span(tracer: Tracer, name: str, attributes: Mapping[str, Any]) -> Span:
-    """Start the span of a call, below the current one.
-
-    Args:
-        tracer: The instrumentation's.
-        name: Low-cardinality name.
-        attributes: What is known before the call.
-
-    Returns:
-        A CLIENT span, which is not made the current one.
-    """
-    return tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
 
 
 def sampled_context(span: Span) -> SpanContext | None:
@@ -53,22 +27,6 @@ def current_sampled_context() -> SpanContext | None:
         The current span's context if that span is sampled, else None.
     """
     return sampled_context(get_current_span())
-
-
-def fail_span(span: Span, error_type: str, attributes: Mapping[str, Any] | None = None) -> None:
-    """Say on a span that the call failed.
-
-    The exception itself is recorded once, by the request that it ends, if it does: its message may quote
-    values of a query.
-
-    Args:
-        span: The call's.
-        error_type: Value of `error.type`.
-        attributes: More that is known of the failure.
-    """
-    if span.is_recording():
-        span.set_attributes({**(attributes or {}), "error.type": error_type})
-        span.set_status(_ERROR)
 
 
 def error_name(error: BaseException) -> str:

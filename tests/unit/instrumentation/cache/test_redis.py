@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from support.instrumented_service import free_port, run_python
-from support.otlp_receiver import OtlpReceiver
+from support.otlp_receiver import OtlpReceiver, attributes_of
 from support.recorded_calls import client_spans, counted, finished, span_attributes
 from support.redis_server import RedisServer
 
@@ -177,3 +177,58 @@ def test_the_users_list_turns_it_off(
 
     assert OPERATIONS not in receiver.metric_names()
     assert len(client_spans(receiver)) == (1 if name == "ansflow_redis" else 0)
+
+
+POOLS = """
+import asyncio, os, redis
+from opentelemetry import metrics
+from redis import asyncio as aioredis
+
+URL = os.environ["REDIS_URL"]
+pools = [
+    redis.ConnectionPool.from_url(URL, max_connections=10),
+    redis.BlockingConnectionPool.from_url(URL, max_connections=5),
+]
+held = [[pool.get_connection() for _ in range(3)] for pool in pools]
+for pool, connections in zip(pools, held):
+    pool.release(connections.pop())
+
+async def main():
+    pool = aioredis.ConnectionPool.from_url(URL, max_connections=7)
+    kept = [await pool.get_connection() for _ in range(2)]
+    await pool.release(kept.pop())
+    if os.fork() == 0:
+        connection = pools[0].get_connection()
+        metrics.get_meter_provider().force_flush()
+        os._exit(0)
+    os.wait()
+    metrics.get_meter_provider().force_flush()
+    await pool.disconnect()
+
+asyncio.run(main())
+for pool in pools:
+    pool.disconnect()
+del pool, pools, held, connections
+"""
+
+
+def test_pools_are_asked(receiver: OtlpReceiver, redis_server: RedisServer, tmp_path: Path) -> None:
+    """Connections of every kind of pool by database, used and idle; a forked child has none of them."""
+    finished(run_python(POOLS, receiver, tmp_path, variables={"REDIS_URL": redis_server.url(9)}))
+
+    points = [
+        (metric.name, attributes_of(list(point.attributes)), point.as_int)
+        for request in receiver.metrics
+        for group in request.resource_metrics
+        for scope in group.scope_metrics
+        for metric in scope.metrics
+        for point in metric.sum.data_points
+        if metric.name.startswith("db.client.connection.")
+    ]
+    assert {attributes["db.client.connection.pool.name"] for _, attributes, _ in points} == {"redis/9"}
+    used = [n for name, a, n in points if a.get("db.client.connection.state") == "used"]
+    idle = [n for name, a, n in points if a.get("db.client.connection.state") == "idle"]
+    limits = [n for name, _, n in points if name.endswith("max")]
+    seen = list(dict.fromkeys(zip(used, idle, limits, strict=True)))
+    assert seen[0] == (1, 0, 10), "the child, which has begun to use one of its pools"
+    assert seen[1] == (5, 3, 22), "the parent, which has three"
