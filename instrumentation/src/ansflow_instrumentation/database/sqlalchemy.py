@@ -85,9 +85,11 @@ class _Recorder:
         if self._is_stopped:
             return
         self._sqlalchemy = sqlalchemy
-        engine_class = sqlalchemy.engine.Engine
-        self._patches.replace(engine_class, "__init__", self._observing)
-        self._patches.replace(engine_class, "dispose", self._noting_disposal)
+        # Not the class's constructor: SQLAlchemy reads its code to know the arguments that it takes.
+        for module in (sqlalchemy.engine.create, sqlalchemy.engine, sqlalchemy):
+            self._patches.replace(module, "create_engine", self._observing)
+        when_imported("sqlalchemy.ext.asyncio.engine", self._patch_asynchronous)
+        self._patches.replace(sqlalchemy.engine.Engine, "dispose", self._noting_disposal)
         sqlalchemy.event.listen(sqlalchemy.pool.Pool, "connect", _claim)
 
     def stop(self) -> None:
@@ -100,15 +102,25 @@ class _Recorder:
         if self._sqlalchemy is not None:
             self._sqlalchemy.event.remove(self._sqlalchemy.pool.Pool, "connect", _claim)
 
-    def _observing(self, initialise: Function) -> Function:
-        def initialise_observed(engine: Any, *args: Any, **kwargs: Any) -> None:
-            initialise(engine, *args, **kwargs)
-            with survive("Observing an SQLAlchemy engine"):
-                observed = self._engines[engine] = _Engine(engine)
-                self._pools.add(_EnginePool(engine, observed))
-                self._wrap(engine.dialect, observed)
+    def _patch_asynchronous(self, engine: ModuleType) -> None:
+        if not self._is_stopped:
+            self._patches.replace(engine, "_create_engine", self._observing)
 
-        return initialise_observed
+    def _observing(self, create: Function) -> Function:
+        def create_observed(*args: Any, **kwargs: Any) -> Any:
+            engine = create(*args, **kwargs)
+            with survive("Observing an SQLAlchemy engine"):
+                self._observe(engine)
+            return engine
+
+        return create_observed
+
+    def _observe(self, engine: Any) -> None:
+        if engine in self._engines:  # created by one wrapped function through another
+            return
+        observed = self._engines[engine] = _Engine(engine)
+        self._pools.add(_EnginePool(engine, observed))
+        self._wrap(engine.dialect, observed)
 
     def _noting_disposal(self, dispose: Function) -> Function:
         def dispose_noted(engine: Any, *args: Any, **kwargs: Any) -> None:
@@ -224,7 +236,7 @@ class _EnginePool(ObservedPool):
         else:
             extra = getattr(pool, "_max_overflow", 0)
             limit = pool.size() + extra if extra >= 0 and pool.size() else None
-            usage = Usage(max(0, pool.checkedout()), pool.checkedin(), limit)
+            usage = Usage(max(0, pool.checkedout()), _idle_connections(pool), limit)
         disposed = self._observed.disposed
         if disposed is not None and disposed() is pool and usage.used + usage.idle == 0:
             return None
@@ -268,6 +280,17 @@ class _CountedConnections:
     def _closed(self, dbapi_connection: Any, record: Any) -> None:
         self._open.discard(id(record))
         self._used.discard(id(record))
+
+
+def _idle_connections(pool: Any) -> int:
+    """Count what waits in a pool's queue, without the places of connections that were invalidated."""
+    queue = getattr(pool, "_pool", None)
+    waiting = getattr(queue, "queue", None)
+    if waiting is None:  # an asynchronous engine's
+        waiting = getattr(getattr(queue, "_queue", None), "_queue", None)
+    if waiting is None:
+        return int(pool.checkedin())
+    return sum(record.dbapi_connection is not None for record in tuple(waiting))
 
 
 def _sqlite_name(path: str | None) -> str:
