@@ -79,10 +79,11 @@ def export_every_logger(env: Mapping[str, str]) -> None:
     Args:
         env: The process's environment.
     """
-    handler = LoggingInstrumentor._logging_handler
+    root = logging.getLogger()
+    handler = next((one for one in root.handlers if isinstance(one, LoggingHandler)), None)
     if handler is None:
         return
-    logging.getLogger().removeHandler(handler)
+    root.removeHandler(handler)
     quiet = [name.strip() for name in env.get(QUIET_LOGGERS_VARIABLE, "").split(",") if name.strip()]
     exported = ExportedRecords(handler.level, quiet)
     call_handlers: Callable[[logging.Logger, logging.LogRecord], None] = logging.Logger.callHandlers
@@ -93,7 +94,8 @@ def export_every_logger(env: Mapping[str, str]) -> None:
             call_handlers(logger, record)
         finally:
             # Behind the handlers: their filters add what a record should carry (a request's id, say).
-            if record in exported and LoggingInstrumentor._logging_handler is handler:
+            # (The instrumentor forgets its handler when it is turned off.)
+            if record in exported and getattr(LoggingInstrumentor, "_logging_handler", handler) is handler:
                 _export(handler, logger, record)
 
     logger_class: Any = logging.Logger

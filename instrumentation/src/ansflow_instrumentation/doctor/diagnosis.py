@@ -87,7 +87,8 @@ def diagnose(env: Mapping[str, str], *, ask_endpoints: bool = True) -> Diagnosis
     config = _config_of(completed)
     # What a file that cannot be read would have sent, nobody knows.
     is_known = config is not None or not completed.get(CONFIG_FILE_VARIABLE)
-    endpoints = list(endpoints_of(completed, config)) if is_known else []
+    is_disabled = completed.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    endpoints = list(endpoints_of(completed, config)) if is_known and not is_disabled else []
     with ThreadPoolExecutor(max(1, len(endpoints))) as askers:
         answers = list(askers.map(ask, endpoints)) if ask_endpoints else []
     instrumentations = found["instrumentations"]

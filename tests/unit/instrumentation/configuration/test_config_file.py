@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from ansflow_instrumentation.configuration.file import read_config_file
 from support.instrumented_service import StartService, run_python
 from support.otlp_receiver import OtlpReceiver, attributes_of
 
@@ -26,10 +27,14 @@ MEASURE = """
 from opentelemetry import metrics
 meter = metrics.get_meter("shop")
 orders = meter.create_counter("orders")
+returns = meter.create_counter("returns")
 sizes = meter.create_histogram("sizes")
+weights = meter.create_histogram("weights")
 for user in range(10):
-    orders.add(1, {"user": user, "host": "a"})
-    sizes.record(1.5, {"user": user, "host": "a"})
+    for counter in (orders, returns):
+        counter.add(1, {"user": user, "host": "a"})
+    for histogram in (sizes, weights):
+        histogram.record(1.5, {"user": user, "host": "a"})
 """
 
 
@@ -44,7 +49,8 @@ def _write(
 def _points(receiver: OtlpReceiver, name: str) -> list[tuple[dict[str, str], float]]:
     return [
         (attributes_of(list(point.attributes)), getattr(point, "as_int", 0) or getattr(point, "count", 0))
-        for metric in receiver.metrics[-1].resource_metrics[0].scope_metrics[0].metrics
+        for scope in receiver.metrics[-1].resource_metrics[0].scope_metrics
+        for metric in scope.metrics
         if metric.name == name
         for point in (metric.sum.data_points or metric.histogram.data_points)
     ]
@@ -78,15 +84,6 @@ def test_no_propagator_breaks_no_request(
     assert [span.parent_span_id for span in receiver.spans()] == [b""]
 
 
-def test_a_file_has_the_distros_identity(receiver: OtlpReceiver, tmp_path: Path) -> None:
-    """The distro's name and version, the service's name and an instance id are there unwritten."""
-    run_python(MEASURE, receiver, tmp_path, variables=_write(receiver, tmp_path))
-    (resource,) = receiver.resources()
-    assert resource["telemetry.distro.name"] == "ansflow-instrumentation"
-    assert resource["service.name"] == "shop"  # of OTEL_SERVICE_NAME
-    assert resource["service.instance.id"]
-
-
 def test_what_the_file_says_of_the_service_counts(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Attributes of the file win over the environment's; a worker's id is derived from the file's."""
     variables = _write(
@@ -112,33 +109,29 @@ if not os.environ.get("WORKER"):
     assert worker.startswith("blue-")
 
 
-def test_views_of_a_file_exclude_and_limit(receiver: OtlpReceiver, tmp_path: Path) -> None:
-    """Excluded attributes and cardinality limits, which upstream ignores, hold."""
+def test_views_and_limits_of_a_file_hold(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Excluded attributes and cardinality limits, of views and readers, which upstream ignores, hold."""
     views = """
   views:
     - {selector: {instrument_name: orders}, stream: {aggregation_cardinality_limit: 3}}
     - {selector: {instrument_name: sizes}, stream: {attribute_keys: {excluded: ["us*"]}}}
 """
-    finished = run_python(MEASURE, receiver, tmp_path, variables=_write(receiver, tmp_path, views=views))
+    reader = "cardinality_limits: {default: 4, counter: 2}"
+    variables = _write(receiver, tmp_path, views=views, reader=reader)
+    finished = run_python(MEASURE, receiver, tmp_path, variables=variables)
     assert _points(receiver, "orders") == [
         ({"user": "0", "host": "a"}, 1),
         ({"user": "1", "host": "a"}, 1),
         ({"otel.metric.overflow": "True"}, 8),
     ]
     assert _points(receiver, "sizes") == [({"host": "a"}, 10)]
+    assert (len(_points(receiver, "returns")), len(_points(receiver, "weights"))) == (2, 4)
     assert "ignored" not in finished.stderr
-
-
-def test_limits_of_a_files_reader_hold(receiver: OtlpReceiver, tmp_path: Path) -> None:
-    """A reader's limits are by kind of instrument."""
-    run_python(
-        MEASURE,
-        receiver,
-        tmp_path,
-        variables=_write(receiver, tmp_path, reader="cardinality_limits: {default: 4, counter: 2}"),
-    )
-    assert len(_points(receiver, "orders")) == 2
-    assert len(_points(receiver, "sizes")) == 4
+    # What the file leaves out: the distro's name and version, the service's name and the instance's id.
+    resource = receiver.resources()[-1]
+    assert resource["telemetry.distro.name"] == "ansflow-instrumentation"
+    assert resource["service.name"] == "shop"  # of OTEL_SERVICE_NAME
+    assert resource["service.instance.id"]
 
 
 def test_a_file_holds_the_distros_settings(receiver: OtlpReceiver, tmp_path: Path) -> None:
@@ -177,22 +170,30 @@ def test_a_file_turns_instrumentations_off(receiver: OtlpReceiver, tmp_path: Pat
     ("content", "reason"),
     [
         ("file_format: [", "Failed to parse YAML"),
-        ("file_format: '7.0'", "Unsupported file_format '7.0'"),
         ("file_format: '1.0'\ntracer_provider: {}", "'processors' is a required property"),
         (None, "Configuration file not found"),
     ],
 )
-def test_a_bad_file_is_one_warning(
-    receiver: OtlpReceiver, tmp_path: Path, content: str | None, reason: str
+def test_a_bad_file_says_what_is_wrong_with_it(
+    tmp_path: Path, content: str | None, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A file that cannot be read is one warning of the distro; the application runs without telemetry."""
+    """The warning names the variable, the file and the reason."""
     file = tmp_path / "telemetry.yaml"
     if content is not None:
         file.write_text(content)
+    assert read_config_file(str(file)) is None
+    (warning,) = [record for record in caplog.records if record.name.startswith("ansflow")]
+    assert f"OTEL_CONFIG_FILE={str(file)!r}" in warning.getMessage()
+    assert reason in warning.getMessage()
+
+
+def test_with_a_bad_file_the_application_runs(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """There is one warning of the distro, and no telemetry that was not asked for."""
+    (tmp_path / "telemetry.yaml").write_text("file_format: '7.0'")
     finished = run_python(
-        "print('the application runs')", receiver, tmp_path, variables={"OTEL_CONFIG_FILE": str(file)}
+        "print('the application runs')", receiver, tmp_path, variables={"OTEL_CONFIG_FILE": "telemetry.yaml"}
     )
     assert finished.stdout == "the application runs\n"
     assert finished.stderr.count("the application runs on without it") == 1
-    assert f"OTEL_CONFIG_FILE={str(file)!r}" in finished.stderr
-    assert reason in finished.stderr
+    assert "Unsupported file_format '7.0'" in finished.stderr
+    assert receiver.resources() == []

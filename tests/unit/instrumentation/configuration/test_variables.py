@@ -64,7 +64,12 @@ metrics.get_meter("shop").create_histogram("sizes").record(1)
         "ANSFLOW_METRICS_BUCKETS: 'c' is ignored; expected <instrument>=<value>, entries separated by "
         "semicolons",
     ]
-    metric = receiver.metrics[0].resource_metrics[0].scope_metrics[0].metrics[0]
+    (metric,) = [
+        metric
+        for scope in receiver.metrics[-1].resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == "sizes"
+    ]
     assert list(metric.histogram.data_points[0].explicit_bounds) == [1, 2]
 
 

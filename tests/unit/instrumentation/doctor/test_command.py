@@ -180,7 +180,7 @@ def test_run_takes_this_distro(receiver: OtlpReceiver, tmp_path: Path) -> None:
     program = "import logging; logging.error('seen')"
     finished = _run(receiver, tmp_path, "run", "python", "-c", program)
     assert (finished.returncode, finished.stdout) == (0, "")
-    (resource,) = receiver.resources()
+    resource = receiver.resources()[-1]
     assert resource["telemetry.distro.name"] == "ansflow-instrumentation"
     missing = _run(receiver, tmp_path, "run", "no-such-program")
     assert missing.returncode == 127
