@@ -24,7 +24,7 @@ PARTS = {
 }
 """What is run, by its name: of which framework, how, and how much of it."""
 
-QUICK = Effort(batch=100, batches=1, blocks=2, workloads=WORKLOADS[-1:])
+QUICK = Effort(batch=100, batches=1, blocks=2, workloads=WORKLOADS[-1:], export_interval_s=1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -18,12 +18,14 @@ SETUP_VARIABLE = "BENCH_SETUP"
 """Name of the set-up that a server serves."""
 
 
-def environment(setup: Setup, sink: Sink) -> dict[str, str]:
+def environment(setup: Setup, sink: Sink, export_interval_s: int, state: Path) -> dict[str, str]:
     """Make the environment of a set-up's process, without telemetry variables of the machine's own.
 
     Args:
         setup: What will run.
         sink: Where it exports to.
+        export_interval_s: Seconds between two exports of metrics.
+        state: A folder of this process's own: ours goes on from the sums of the run before it, else.
 
     Returns:
         The whole environment.
@@ -39,7 +41,7 @@ def environment(setup: Setup, sink: Sink) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
         # Batches come faster than any real traffic: nobody may save work by dropping spans.
         "OTEL_BSP_MAX_QUEUE_SIZE": "100000",
-        # The same for all; else those that export seldom (the SDK's default is 60 s) would have less to do.
-        "OTEL_METRIC_EXPORT_INTERVAL": "10000",
+        "OTEL_METRIC_EXPORT_INTERVAL": str(export_interval_s * 1000),
+        "ANSFLOW_STATE_DIR": str(state),
         **setup.variables,
     }

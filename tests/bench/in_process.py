@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .effort import Effort
@@ -17,6 +19,9 @@ from .sink import Sink
 from .workloads import Workload
 
 __all__ = ["measure", "profile"]
+
+EXPORT_INTERVAL_S = 600
+"""Exports come when they are asked for, after each block, and not in between."""
 
 
 @dataclass
@@ -141,11 +146,11 @@ def _run_block(contenders: list[Contender], workload: Workload, effort: Effort) 
 
 @contextmanager
 def _contending(setup: Setup, routes: int) -> Iterator[Contender]:
-    with Sink() as sink:
+    with Sink() as sink, TemporaryDirectory() as state:
         worker = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker", setup.name, str(routes)],
             cwd=ROOT,
-            env=environment(setup, sink),
+            env=environment(setup, sink, EXPORT_INTERVAL_S, Path(state)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

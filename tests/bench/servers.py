@@ -135,7 +135,9 @@ def _measure(
     directory: Path,
 ) -> list[Result]:
     with ExitStack() as running:
-        contenders = [running.enter_context(_contending(setup, routes, directory)) for setup in setups]
+        contenders = [
+            running.enter_context(_contending(setup, routes, effort, directory)) for setup in setups
+        ]
         for contender in contenders:
             _wait_for_port(contender)
         for workload in workloads:
@@ -181,7 +183,7 @@ def _client() -> Iterator[Client]:
 
 
 @contextmanager
-def _contending(setup: Setup, routes: int, directory: Path) -> Iterator[Contender]:
+def _contending(setup: Setup, routes: int, effort: Effort, directory: Path) -> Iterator[Contender]:
     port = _free_port()
     scripts = Path(sys.executable).parent
     command = [part.format(port=port) for part in COMMANDS[setup.framework]]
@@ -189,12 +191,12 @@ def _contending(setup: Setup, routes: int, directory: Path) -> Iterator[Contende
     if setup.zero_code:
         command.insert(0, str(scripts / "opentelemetry-instrument"))
     output = directory / f"{setup.framework}-{setup.key}-{routes}.log"
-    with Sink() as sink, output.open("wb") as log:
+    with Sink() as sink, TemporaryDirectory() as state, output.open("wb") as log:
         server = subprocess.Popen(
             command,
             cwd=ROOT,
             env={
-                **environment(setup, sink),
+                **environment(setup, sink, effort.export_interval_s, Path(state)),
                 "PYTHONPATH": str(ROOT),
                 SETUP_VARIABLE: setup.name,
                 ROUTES_VARIABLE: str(routes),

@@ -75,3 +75,12 @@ def test_an_unknown_name_is_refused() -> None:
     finished = bench("--only", "nothing-like-it")
     assert finished.returncode == 2
     assert "nothing-like-it" in finished.stderr
+
+
+@pytest.mark.parametrize("part", DELIVERED)
+def test_a_real_server_delivers_what_it_is_measured_for(part: str) -> None:
+    """Over uvicorn and gunicorn as well, each request arrives once: here ours, traced in full."""
+    finished = bench("--quick", "--only", f"{part}-server", "--only", f"{part}/ansflow-100")
+    assert finished.returncode == 0, finished.stderr
+    lines = [line for line in finished.stdout.splitlines() if line.startswith(("| bare", "| **AnsFlow**"))]
+    assert [line.split(" | ")[-3:] for line in lines] == [["0", "0", "exact |"], ["1", "1", "exact |"]]
