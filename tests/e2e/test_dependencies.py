@@ -1,5 +1,7 @@
 """WebSockets, caches, databases and integrations of the two services, as Prometheus has counted them."""
 
+from collections import Counter
+
 from ansflow_stack.local import ports
 from support.load import WEBSOCKET_SESSIONS, Load
 from support.polling import poll_until
@@ -32,6 +34,16 @@ def test_each_websocket_session_is_counted_once(system: RunningSystem, load: Loa
         assert received == {(endpoint,): each.sent for endpoint, each in sessions.items()}
 
     poll_until(counted)
+
+
+def test_each_websocket_session_is_one_span(system: RunningSystem, load: Load) -> None:
+    """It begins with the connection and is named by its route; no message has a span of its own."""
+    expected = {f"WS {endpoint}": each.count for endpoint, each in load.websockets().items()}
+
+    def exported() -> None:
+        assert Counter(span.name for span in system.spans() if span.is_websocket) == expected
+
+    poll_until(exported)
 
 
 def test_django_s_cache_hits_and_misses(system: RunningSystem, load: Load) -> None:

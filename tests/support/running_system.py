@@ -140,6 +140,16 @@ class Span:
         return bool(self.fields["kind"] == 3)
 
     @property
+    def is_websocket(self) -> bool:
+        """Whether it is of a WebSocket's connection."""
+        return self.attributes.get("network.protocol.name") == "websocket"
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return str(self.fields["name"])
+
+    @property
     def trace_id(self) -> str:
         """The trace, in hexadecimal digits."""
         return str(self.fields["traceId"])
