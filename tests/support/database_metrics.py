@@ -1,0 +1,71 @@
+"""Pools and queries, as a program reported them."""
+
+from collections import Counter
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from support.otlp_receiver import OtlpReceiver, attributes_of
+from support.recorded_calls import span_attributes
+
+__all__ = ["contrib_pools", "pools_at_each_export", "queries_by_trace", "query_counts"]
+
+
+def pools_at_each_export(receiver: OtlpReceiver) -> list[dict[tuple[str, str], int]]:
+    """Return connections by pool and state (used, idle, max), for each export of metrics."""
+    exports = []
+    for request in receiver.metrics:
+        connections = {}
+        for group in request.resource_metrics:
+            for scope in group.scope_metrics:
+                for metric in scope.metrics:
+                    if metric.name not in ("db.client.connection.count", "db.client.connection.max"):
+                        continue
+                    for point in metric.sum.data_points:
+                        attributes = attributes_of(list(point.attributes))
+                        state = attributes.get("db.client.connection.state", "max")
+                        connections[attributes["db.client.connection.pool.name"], state] = point.as_int
+        exports.append(connections)
+    return exports
+
+
+def contrib_pools(receiver: OtlpReceiver) -> list[dict[str, int]]:
+    """Return connections by state as contrib counts them, for each export of metrics."""
+    return [
+        {
+            attributes_of(list(point.attributes))["state"]: point.as_int
+            for group in request.resource_metrics
+            for scope in group.scope_metrics
+            for metric in scope.metrics
+            if metric.name == "db.client.connections.usage"
+            for point in metric.sum.data_points
+        }
+        for request in receiver.metrics
+    ]
+
+
+def query_counts(receiver: OtlpReceiver) -> Counter[tuple[str, str, str]]:
+    """Return how many queries the last export counted: by database, operation and error."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for group in receiver.metrics[-1].resource_metrics:
+        for scope in group.scope_metrics:
+            for metric in scope.metrics:
+                if metric.name == "db.client.operation.duration":
+                    for point in metric.histogram.data_points:
+                        attributes = attributes_of(list(point.attributes))
+                        key = (
+                            attributes["db.namespace"],
+                            attributes["db.operation.name"],
+                            attributes.get("error.type", ""),
+                        )
+                        counts[key] += point.count
+    return counts
+
+
+def queries_by_trace(receiver: OtlpReceiver) -> dict[str, list[tuple[str, str]]]:
+    """Return the queries below each root span, by its name: span names and statements, in their order."""
+    roots = {span.trace_id: span.name for span in receiver.spans() if not span.parent_span_id}
+    queries: dict[str, list[tuple[str, str]]] = {name: [] for name in roots.values()}
+    calls = [span for span in receiver.spans() if span.kind == Span.SPAN_KIND_CLIENT]
+    for span in sorted(calls, key=lambda span: span.start_time_unix_nano):
+        queries[roots[span.trace_id]].append((span.name, span_attributes(span).get("db.query.text", "")))
+    return queries

@@ -1,0 +1,219 @@
+"""asyncpg, psycopg and aiomysql by themselves: their queries, and their pools beside SQLAlchemy's."""
+
+from support.database_metrics import contrib_pools, pools_at_each_export, queries_by_trace, query_counts
+from support.mysql import MySqlServer
+from support.otlp_receiver import OtlpReceiver
+from support.postgres import PostgresServer
+from support.recorded_calls import client_spans, span_attributes
+
+from .conftest import Run
+
+CONTRIB = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "ansflow_sqlalchemy,ansflow_asyncpg,ansflow_psycopg"}
+"""Ours off by their own names: contrib's take their places."""
+
+TWO_POOLS = """
+import asyncio, os
+import asyncpg
+from opentelemetry import metrics
+from sqlalchemy.ext.asyncio import create_async_engine
+
+async def main():
+    url = os.environ["URL"]
+    engine = create_async_engine(url.replace(":", "+asyncpg:", 1))
+    async with engine.connect(), asyncpg.create_pool(url, min_size=3, max_size=5) as pool:
+        async with pool.acquire() as connection:
+            await connection.fetch("SELECT 1")
+            metrics.get_meter_provider().force_flush()
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+def test_finding_8_a_second_pool_by_a_raw_driver_is_there(
+    run: Run, receiver: OtlpReceiver, postgres: PostgresServer
+) -> None:
+    """A driver's own pool is reported beside SQLAlchemy's, and its queries are timed."""
+    postgres.create_database("two_pools")
+    run(TWO_POOLS, URL=postgres.url("two_pools"))
+    busy, closed = pools_at_each_export(receiver)
+    of_engine, of_driver = "postgresql/two_pools", "postgresql/two_pools#2"
+    assert busy == {
+        (of_engine, "used"): 1,
+        (of_engine, "idle"): 0,
+        (of_engine, "max"): 15,
+        (of_driver, "used"): 1,
+        (of_driver, "idle"): 2,
+        (of_driver, "max"): 5,
+    }
+    assert closed == {}
+    assert query_counts(receiver) == {("two_pools", "SELECT", ""): 1}
+
+
+def test_finding_8_contrib_misses_a_second_pool(
+    run: Run, receiver: OtlpReceiver, postgres: PostgresServer
+) -> None:
+    """The case to beat: SQLAlchemy's pool only (doubled), and no duration."""
+    postgres.create_database("one_pool")
+    run(TWO_POOLS, URL=postgres.url("one_pool"), **CONTRIB)
+    busy, _ = contrib_pools(receiver)
+    assert busy["used"] == 2
+    assert "db.client.operation.duration" not in receiver.metric_names()
+
+
+DRIVERS = """
+import asyncio, os
+import aiomysql, asyncpg, psycopg, psycopg_pool
+from ansflow_instrumentation.excluded_requests import unsampled
+from opentelemetry import metrics, trace
+
+span = trace.get_tracer("test").start_as_current_span
+flush = metrics.get_meter_provider().force_flush
+things = [("secret",), ("secret",)]
+
+async def with_asyncpg(url):
+    async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
+        await pool.execute("CREATE TABLE things (name TEXT)")
+        await pool.executemany("INSERT INTO things VALUES ($1)", things)
+        await pool.copy_records_to_table("things", records=things)
+        async with pool.acquire() as connection, connection.transaction():
+            statement = await connection.prepare("SELECT name FROM things WHERE name = 'secret'")
+            assert len(await statement.fetch()) == 4
+            rows = [row async for row in connection.cursor("SELECT name FROM things", prefetch=3)]
+            assert len(rows) == 4
+            task = asyncio.create_task(connection.fetch("SELECT pg_sleep(60) FROM things"))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait([task])
+        with unsampled():
+            await pool.fetch("SELECT name FROM things")
+
+def with_psycopg(url):
+    with psycopg_pool.ConnectionPool(
+        url, min_size=2, open=False, check=psycopg_pool.ConnectionPool.check_connection
+    ) as pool:
+        pool.wait()
+        with pool.connection() as connection:
+            connection.execute("CREATE TABLE things (name TEXT)")
+            connection.cursor().executemany("INSERT INTO things VALUES (%s)", things)
+            name = psycopg.sql.Literal("secret")
+            connection.execute(psycopg.sql.SQL("SELECT {} FROM things").format(name))
+            assert len(list(connection.cursor().stream(b"SELECT name FROM things"))) == 2
+            with connection.cursor(name="server") as cursor:
+                assert len(cursor.execute("SELECT name FROM things").fetchall()) == 2
+            flush()
+            try:
+                connection.execute("SELECT 'secret' FROM missing")
+            except psycopg.errors.UndefinedTable:
+                pass
+
+async def with_async_psycopg(url):
+    async with psycopg_pool.AsyncConnectionPool(url, min_size=2, open=False) as pool:
+        await pool.wait()
+        async with pool.connection() as connection:
+            await connection.execute("CREATE TABLE things (name TEXT)")
+            await connection.cursor().executemany("INSERT INTO things VALUES (%s)", things)
+            rows = connection.cursor().stream("SELECT name FROM things")
+            assert len([row async for row in rows]) == 2
+            flush()
+
+async def with_aiomysql(port):
+    async with aiomysql.create_pool(
+        minsize=2, host="127.0.0.1", port=port, user="root", db="by_aiomysql", autocommit=True
+    ) as pool:
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute("CREATE TABLE things (name TEXT)")
+            await cursor.executemany("INSERT INTO things VALUES (%s)", things)
+            await cursor.executemany("UPDATE things SET name = %s WHERE name = 'secret'", things)
+            assert await cursor.execute("SELECT name FROM things WHERE name = %s", ("secret",)) == 2
+            try:
+                await cursor.execute("SELECT 'secret' FROM missing")
+            except aiomysql.ProgrammingError:
+                pass
+            flush()
+
+url = os.environ["URL"]
+with span("asyncpg"):
+    asyncio.run(with_asyncpg(url + "by_asyncpg"))
+with span("psycopg"):
+    with_psycopg(url + "by_psycopg")
+with span("async psycopg"):
+    asyncio.run(with_async_psycopg(url + "by_async_psycopg"))
+with span("aiomysql"):
+    asyncio.run(with_aiomysql(int(os.environ["MYSQL_PORT"])))
+"""
+
+
+def test_each_driver_records_what_it_executes_once(
+    run: Run, receiver: OtlpReceiver, postgres: PostgresServer, mysql: MySqlServer
+) -> None:
+    """Statements, batches, cursors, COPY, errors and cancellations; what the drivers do by themselves is not.
+
+    A query of an excluded request leaves no span, and its duration.
+    """
+    for database in ("by_asyncpg", "by_psycopg", "by_async_psycopg"):
+        postgres.create_database(database)
+    run(DRIVERS, URL=postgres.url(""), MYSQL_PORT=str(mysql.port))
+
+    queries = queries_by_trace(receiver)
+    created, inserted = ("CREATE TABLE things", "CREATE TABLE things (name TEXT)"), "BATCH INSERT things"
+    assert queries["asyncpg"] == [
+        created,
+        (inserted, "INSERT INTO things VALUES ($1)"),
+        ("COPY things", 'COPY "things" FROM STDIN'),
+        ("BEGIN", "BEGIN"),
+        ("SELECT things", "SELECT name FROM things WHERE name = ?"),
+        ("SELECT things", "SELECT name FROM things"),
+        ("SELECT things", "SELECT name FROM things"),
+        ("SELECT things", "SELECT pg_sleep(?) FROM things"),
+        ("COMMIT", "COMMIT"),
+    ]
+    assert queries["psycopg"] == [
+        created,
+        (inserted, "INSERT INTO things VALUES (%s)"),
+        ("SELECT things", "SELECT ? FROM things"),
+        ("SELECT things", "SELECT name FROM things"),
+        ("SELECT things", "SELECT name FROM things"),
+        ("SELECT missing", "SELECT ? FROM missing"),
+    ]
+    assert queries["async psycopg"] == [
+        created,
+        (inserted, "INSERT INTO things VALUES (%s)"),
+        ("SELECT things", "SELECT name FROM things"),
+    ]
+    assert queries["aiomysql"] == [
+        created,
+        (inserted, "INSERT INTO things VALUES (%s)"),
+        ("BATCH UPDATE things", "UPDATE things SET name = %s WHERE name = ?"),
+        ("SELECT things", "SELECT name FROM things WHERE name = %s"),
+        ("SELECT missing", "SELECT ? FROM missing"),
+    ]
+
+    counts = query_counts(receiver)
+    assert counts.total() == sum(map(len, queries.values())) + 1, "of the excluded request"
+    assert {key for key in counts if key[2]} == {
+        ("by_asyncpg", "SELECT", "asyncio.exceptions.CancelledError"),
+        ("by_psycopg", "SELECT", "42P01"),
+        ("by_aiomysql", "SELECT", "1064"),
+    }
+    batch = next(span for span in client_spans(receiver) if span.name == inserted)
+    assert span_attributes(batch) == {
+        "db.system.name": "postgresql",
+        "db.namespace": "by_asyncpg",
+        "server.address": "127.0.0.1",
+        "server.port": str(postgres.port),
+        "db.operation.name": "BATCH INSERT",
+        "db.operation.batch.size": "2",
+        "db.query.summary": inserted,
+        "db.query.text": "INSERT INTO things VALUES ($1)",
+    }
+
+    *busy, closed = pools_at_each_export(receiver)
+    for pool, limit, export in zip(
+        ("postgresql/by_psycopg", "postgresql/by_async_psycopg", "mysql/by_aiomysql"),
+        (2, 2, 10),
+        busy,
+        strict=True,
+    ):
+        assert export == {(pool, "used"): 1, (pool, "idle"): 1, (pool, "max"): limit}
+    assert closed == {}
