@@ -167,6 +167,25 @@ def test_series_are_summed_over_dropped_attributes(measure: Callable[..., tuple[
     }
 
 
+def test_another_sdk_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the SDK keeps its series elsewhere, one warning says that settings have no effect; none has."""
+    match = metric_reader_storage._ViewInstrumentMatch  # type: ignore[attr-defined] # the SDK's own import
+
+    def consume_elsewhere(self: Any, measurement: Any, *_: object) -> None:
+        series = self.__dict__.setdefault("elsewhere", {})
+        series.setdefault(repr(measurement.attributes), []).append(measurement.value)
+
+    monkeypatch.setattr(match, "consume_measurement", consume_elsewhere)
+    apply_stream_settings(read_stream_settings({"ANSFLOW_METRICS_CARDINALITY_LIMITS": "2"})[0])
+    assert vars(metric_reader_storage)["_ViewInstrumentMatch"] is match
+    (warning,) = caplog.records
+    assert (
+        "is not built as expected: buckets, attributes and limits of metrics are its own" in warning.message
+    )
+
+
 def test_a_view_of_the_users_own_stays(measure: Callable[..., tuple[Meter, Collect]]) -> None:
     """Variables are for the instruments that no view selects; limits are for all."""
     meter, collect = measure(
