@@ -77,6 +77,7 @@ def test_queries_are_timed_by_database_and_operation(served: Exposition) -> None
         ("shop", "INSERT"): 4.0,
         ("fastapi.sqlite3", "SELECT"): 4.0,
         ("redis", "unknown"): 4.0,
+        ("redis/1", "GET"): 4.0,
         ("unknown", "unknown"): 4.0,
     }
     assert served.sums(f"{name}_count", by) == counts
@@ -99,12 +100,13 @@ def test_pool_connections_are_counted_by_database_for_each_worker(served: Exposi
             ("shop", "idle"): 7.0,
             ("fastapi.sqlite3", "idle"): 1.0,
             ("warehouse", "idle"): 2.0,
+            ("redis/1", "used"): 1.0,
             ("unknown", "unknown"): 1.0,
         }
     raw = served.sums(
         "db_client_connection_count", ("db_client_connection_pool_name",), db_client_connection_state="used"
     )
-    assert raw == {("postgresql/shop",): 12.0, ("postgresql/shop#2",): 4.0}
+    assert raw == {("postgresql/shop",): 12.0, ("postgresql/shop#2",): 4.0, ("redis/1",): 4.0}
 
 
 def test_calls_that_leave_the_platform_are_integrations(served: Exposition) -> None:

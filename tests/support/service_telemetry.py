@@ -118,6 +118,7 @@ def _record_database(sender: Worker) -> None:
             "db.operation.name": "SELECT",
         },
         {"db.system.name": "redis", "db.namespace": ""},
+        {"db.system.name": "redis", "db.namespace": "1", "db.operation.name": "GET"},
         {},
     ):
         queries.record(0.05, attributes)
@@ -136,6 +137,15 @@ def _record_database(sender: Worker) -> None:
             "db.client.connection.pool.name": "reports",
             "db.client.connection.state": "idle",
             "db.namespace": "warehouse",
+        },
+    )
+    connections.add(
+        1,
+        {
+            "db.client.connection.pool.name": "redis/1",
+            "db.client.connection.state": "used",
+            "db.system.name": "redis",
+            "db.namespace": "1",
         },
     )
     connections.add(1)
