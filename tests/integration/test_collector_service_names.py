@@ -162,5 +162,17 @@ def test_integrations_are_named_by_their_hosts(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("given", ["", "nonsense"])
+def test_without_a_list_integrations_go_by_their_domains(tmp_path: Path, given: str) -> None:
+    """A variable that is set to nothing, or to what is no list, loses no call."""
+    with run_collector(["signals-none", "published-names"], tmp_path, {"ANSFLOW_INTEGRATIONS": given}) as own:
+        with worker(own.endpoint, _resource("any", "0")) as sender:
+            record_calls(sender, [(call("api.github.com", 443, 200), 2), (call("localhost", 443, 200), 1)])
+        served = own.scrape()
+    assert served.sums("ansflow_integration_calls_total", ("integration_type",)) == {("github.com",): 2.0}
+    complaints = (tmp_path / "collector.log").read_text().count("failed to execute statement")
+    assert (complaints > 0) == (given == "nonsense")
+
+
 def _resource(service: str, slot: str) -> dict[str, str]:
     return {"service.name": service, "service.namespace": "ansflow", "service.instance.id": slot}
