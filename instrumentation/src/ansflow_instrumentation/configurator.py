@@ -14,6 +14,7 @@ from ansflow_instrumentation.configuration.sampling import apply_sampler_rules, 
 from ansflow_instrumentation.configuration.streams import read_stream_settings
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.version import DISTRO_NAME, __version__
+from ansflow_instrumentation.workers import telemetry_is_set_up
 
 __all__ = ["AnsFlowConfigurator"]
 
@@ -50,6 +51,8 @@ class AnsFlowConfigurator(_OTelSDKConfigurator):
             apply_sampler_rules(rules)
         with survive("Checking the propagators"):
             keep_requests_whole()
+        with survive("Preparing the end of the process"):
+            telemetry_is_set_up()
 
     @staticmethod
     def _set_streams(config: Any | None) -> None:

@@ -23,9 +23,8 @@ from ansflow_instrumentation.export.fast_exporter import encode_spans_fast
 from ansflow_instrumentation.http.settings import OPERATIONAL_PATHS
 from ansflow_instrumentation.log_export import QUIET_LOGGERS, QUIET_LOGGERS_VARIABLE
 from ansflow_instrumentation.ownership import keep_export_single, record_each_request_once
-from ansflow_instrumentation.shutdown_flush import flush_on_uvicorn_shutdown
 from ansflow_instrumentation.survive import survive
-from ansflow_instrumentation.worker_identity import claim_instance_id, register_detector
+from ansflow_instrumentation.workers import care_for_processes
 
 __all__ = ["DEFAULTS", "OPERATIONAL_PATHS", "AnsFlowDistro", "apply_defaults", "exclude_operational_paths"]
 
@@ -65,12 +64,10 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
             apply_defaults(env)
             exclude_operational_paths(env)
             keep_export_single(env)
-            claim_instance_id(env, os.getpid())
-            register_detector(env)
+            care_for_processes(env)
             leave_excluded_requests_untraced()
             record_each_request_once()
             encode_spans_fast()
-            flush_on_uvicorn_shutdown()
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Load one instrumentation, unless it is disabled; a failing one is one warning that names it.

@@ -12,7 +12,6 @@ from ansflow_instrumentation.distro import (
     exclude_operational_paths,
 )
 from ansflow_instrumentation.ownership import keep_export_single
-from ansflow_instrumentation.shutdown_flush import flush_timeout_s
 from ansflow_instrumentation.version import __version__
 from opentelemetry.util.http import parse_excluded_urls
 
@@ -139,14 +138,6 @@ def test_fastapis_own_exporter_is_kept_off(caplog: pytest.LogCaptureFixture) -> 
     assert env == {"FASTAPI_OTEL_AUTO_CONFIGURE": "false"}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "FASTAPI_OTEL_AUTO_CONFIGURE='TRUE'" in caplog.text
-
-
-def test_the_flush_timeout_is_milliseconds(caplog: pytest.LogCaptureFixture) -> None:
-    """The variable is in milliseconds; what is no number is one warning that names it, and the default."""
-    assert flush_timeout_s({}) == 5.0
-    assert flush_timeout_s({"ANSFLOW_FLUSH_TIMEOUT": "250"}) == 0.25
-    assert flush_timeout_s({"ANSFLOW_FLUSH_TIMEOUT": "soon"}) == 5.0
-    assert "ANSFLOW_FLUSH_TIMEOUT='soon'" in caplog.text
 
 
 def test_the_version_is_the_installed_one() -> None:

@@ -1,0 +1,121 @@
+"""Puts the totals of a slot between a periodic reader and its exporter.
+
+Only public types of the SDK are used, but for the place of the exporter in its reader.
+"""
+
+import logging
+import time
+import weakref
+from typing import Any
+
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.version import __version__ as sdk_version
+
+from ansflow_instrumentation.survive import survive
+from ansflow_instrumentation.workers import identity
+from ansflow_instrumentation.workers.totals import Totals
+
+__all__ = ["CarryingExporter", "carry_totals_on", "start_over"]
+
+_logger = logging.getLogger(__name__)
+
+
+class CarryingExporter(MetricExporter):
+    """Adds the totals of the slot before it exports.
+
+    Args:
+        exporter: Does the rest.
+        name: Tells this process's exporters apart.
+    """
+
+    def __init__(self, exporter: MetricExporter, name: str) -> None:
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
+        self._exporter = exporter
+        self._name = name
+        self._totals: Totals | None = None
+        self._is_ready = False
+        _exporters.add(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exporter, name)
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Add the totals of the slot, and export.
+
+        Args:
+            metrics_data: What was collected.
+            timeout_millis: For the exporter.
+            **kwargs: For the exporter.
+
+        Returns:
+            The exporter's result.
+        """
+        with survive("Carrying the totals of the worker before on"):
+            if not self._is_ready:
+                self._is_ready = True
+                slot = identity.slot_of_this_process()
+                if slot is not None:
+                    file = slot.files.with_name(f"{slot.files.name}.{self._name}.json")
+                    self._totals = Totals(file, time.time())
+            if self._totals is not None:
+                metrics_data = self._totals.added_to(metrics_data)
+        return self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Have the exporter flush.
+
+        Args:
+            timeout_millis: For the exporter.
+
+        Returns:
+            The exporter's result.
+        """
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Shut the exporter down.
+
+        Args:
+            timeout_millis: For the exporter.
+            **kwargs: For the exporter.
+        """
+        self._exporter.shutdown(timeout_millis, **kwargs)
+
+    def start_over(self) -> None:
+        """Go on from another slot, in a forked child."""
+        self._totals, self._is_ready = None, False
+
+
+_exporters: "weakref.WeakSet[CarryingExporter]" = weakref.WeakSet()
+
+
+def carry_totals_on(provider: Any) -> None:
+    """Put the totals between a meter provider's periodic readers and their exporters.
+
+    Args:
+        provider: The SDK's; another one has no readers.
+    """
+    for place, reader in enumerate(getattr(provider, "_metric_readers", ())):
+        if not isinstance(reader, PeriodicExportingMetricReader):
+            continue
+        exporter = getattr(reader, "_exporter", None)
+        if isinstance(exporter, MetricExporter):
+            reader._exporter = CarryingExporter(exporter, str(place))
+        else:
+            _logger.warning(
+                "opentelemetry-sdk %s is not built as expected: a worker's successor begins at zero",
+                sdk_version,
+            )
+
+
+def start_over() -> None:
+    """Let each exporter of a forked child go on from the child's own slot."""
+    for exporter in list(_exporters):
+        exporter.start_over()

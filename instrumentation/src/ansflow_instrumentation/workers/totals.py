@@ -1,0 +1,253 @@
+"""A worker's successor goes on from the predecessor's sums.
+
+A slot's series are read by Prometheus, which takes a sum that falls for a reset, and one that rises for a
+sum that goes on. If a successor began at zero, each recycling would lose what it should not: a scrape that
+comes after the successor has passed its predecessor's last value sees no reset at all, and where workers are
+recycled more often than they are scraped, whole lives go unseen. Start times do not help: the Collector's
+Prometheus exporter keeps the newest point of a series, and Prometheus looks at values. A successor that
+carries its predecessor's sums on has no resets, whenever it is scraped: a slot's sum only rises, `increase()`
+over it is exact, and its start time stays true: from the slot's first measurement to now. It also sends what
+the predecessor could not, if the Collector was away.
+
+So, between a periodic reader and its exporter (see `carrying`), cumulative monotonic sums and histograms have
+the predecessor's totals added, and the new totals are written to the slot's file before they are sent.
+Points that the successor has not touched yet are sent as they were left. What belongs to the process that is
+gone (gauges, up-down counters) is not carried on, nor are exponential histograms, nor deltas, which stand
+for themselves. After SIGKILL, the successor goes on from the last periodic export.
+"""
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from ansflow_instrumentation.survive import survive
+
+__all__ = ["Totals"]
+
+KEPT_FOR_S = 3600.0
+"""A series that no worker of the slot has added to for so long is not carried on."""
+
+MAX_CARRIED = 2000
+"""Series of a metric that are carried on, the latest first: the SDK's default cardinality limit."""
+
+FORMAT = 1
+
+_logger = logging.getLogger(__name__)
+
+Point = NumberDataPoint | HistogramDataPoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """A metric of a scope, as it is told from others."""
+
+    scope: str
+    scope_version: str
+    metric: str
+    unit: str
+    is_histogram: bool
+
+
+@dataclasses.dataclass
+class Series:
+    """The totals of a stream, by attribute set in its written form."""
+
+    scope_schema_url: str
+    description: str
+    points: dict[str, Point]
+
+
+class Totals:
+    """What a slot's workers have counted together, in the slot's file.
+
+    Args:
+        file: Where the predecessor left its totals, and where they are left to the successor.
+        now_s: Unix time.
+    """
+
+    def __init__(self, file: Path, now_s: float) -> None:
+        self._file = file
+        self._inherited: dict[Stream, Series] = {}
+        with survive("Reading what the worker before has counted"):
+            self._inherited = _read(file, now_s)
+        # Of this process alone, to tell which have changed, and when.
+        self._own: dict[Stream, dict[str, tuple[float, int]]] = {}
+        self._can_write = True
+
+    def added_to(self, data: MetricsData) -> MetricsData:
+        """Add the predecessors' totals to this process's, and leave them to the successor.
+
+        Args:
+            data: What was collected in this process, of one resource.
+
+        Returns:
+            The same with the totals of the slot.
+        """
+        totals: dict[Stream, Series] = {}
+        (resource,) = data.resource_metrics
+        scopes = [self._scope(scope, totals) for scope in resource.scope_metrics]
+        scopes.extend(self._untouched(totals))
+        self._write(totals)
+        return MetricsData([dataclasses.replace(resource, scope_metrics=scopes)])
+
+    def _scope(self, scope: ScopeMetrics, totals: dict[Stream, Series]) -> ScopeMetrics:
+        return dataclasses.replace(
+            scope, metrics=[self._metric(scope, metric, totals) for metric in scope.metrics]
+        )
+
+    def _metric(self, scope: ScopeMetrics, metric: Metric, totals: dict[Stream, Series]) -> Metric:
+        data = metric.data
+        if not _is_carried(data):
+            return metric
+        assert isinstance(data, Sum | Histogram)  # noqa: S101 # for mypy
+        stream = Stream(
+            scope.scope.name,
+            scope.scope.version or "",
+            metric.name,
+            metric.unit or "",
+            isinstance(data, Histogram),
+        )
+        inherited = self._inherited.get(stream)
+        own = self._own.setdefault(stream, {})
+        series = totals[stream] = Series(scope.schema_url or "", metric.description or "", {})
+        points: list[Point] = []
+        for point in data.data_points:
+            key = _key(point)
+            if key is None:
+                points.append(point)
+                continue
+            before = inherited.points.get(key) if inherited else None
+            total = _sum(before, point) if before else point
+            points.append(total)
+            series.points[key] = dataclasses.replace(total, time_unix_nano=_changed(own, key, point, before))
+        for key, left in (inherited.points if inherited else {}).items():
+            if key not in series.points:
+                series.points[key] = left
+                points.append(dataclasses.replace(left, time_unix_nano=time.time_ns()))
+        with_totals: Any = dataclasses.replace(data, data_points=points)  # type: ignore[arg-type] # of its kind
+        return dataclasses.replace(metric, data=with_totals)
+
+    def _untouched(self, totals: dict[Stream, Series]) -> Iterator[ScopeMetrics]:
+        for stream, series in self._inherited.items():
+            if stream in totals:
+                continue
+            totals[stream] = series
+            now = time.time_ns()
+            points: Any = [dataclasses.replace(p, time_unix_nano=now) for p in series.points.values()]
+            cumulative = AggregationTemporality.CUMULATIVE
+            data: Sum | Histogram = (
+                Histogram(points, cumulative) if stream.is_histogram else Sum(points, cumulative, True)
+            )
+            scope = InstrumentationScope(stream.scope, stream.scope_version, series.scope_schema_url)
+            metric = Metric(stream.metric, series.description, stream.unit, data)
+            yield ScopeMetrics(scope, [metric], series.scope_schema_url)
+
+    def _write(self, totals: Mapping[Stream, Series]) -> None:
+        if not self._can_write:
+            return
+        draft = self._file.with_name(self._file.name + ".draft")
+        try:
+            draft.write_text(json.dumps({"format": FORMAT, "series": list(_written(totals))}))
+            draft.replace(self._file)
+        except OSError as error:
+            self._can_write = False
+            _logger.warning(
+                "%s cannot be written (%s): the next worker's sums begin at zero", self._file, error
+            )
+
+
+def _is_carried(data: object) -> bool:
+    is_sum = isinstance(data, Sum) and data.is_monotonic
+    return (
+        is_sum or isinstance(data, Histogram)
+    ) and data.aggregation_temporality == AggregationTemporality.CUMULATIVE  # type: ignore[attr-defined] # one of both
+
+
+def _key(point: Point) -> str | None:
+    try:
+        return json.dumps(dict(point.attributes or {}), sort_keys=True)
+    except TypeError:  # bytes, say: what cannot be written is not carried on
+        return None
+
+
+def _sum(before: Point, point: Point) -> Point:
+    start = min(before.start_time_unix_nano, point.start_time_unix_nano)
+    if isinstance(before, NumberDataPoint) and isinstance(point, NumberDataPoint):
+        return dataclasses.replace(point, start_time_unix_nano=start, value=before.value + point.value)
+    if (
+        isinstance(before, HistogramDataPoint)
+        and isinstance(point, HistogramDataPoint)
+        and list(before.explicit_bounds) == list(point.explicit_bounds)
+    ):
+        return dataclasses.replace(
+            point,
+            start_time_unix_nano=start,
+            count=before.count + point.count,
+            sum=before.sum + point.sum,
+            bucket_counts=[a + b for a, b in zip(before.bucket_counts, point.bucket_counts, strict=True)],
+            min=min(before.min, point.min),
+            max=max(before.max, point.max),
+        )
+    return point  # other buckets than before: another histogram
+
+
+def _changed(own: dict[str, tuple[float, int]], key: str, point: Point, before: Point | None) -> int:
+    """Tell when a total last changed, in nanoseconds of Unix time."""
+    amount = point.count if isinstance(point, HistogramDataPoint) else point.value
+    known, changed = own.get(key, (0, before.time_unix_nano if before else point.time_unix_nano))
+    if amount != known:
+        changed = point.time_unix_nano
+    own[key] = (amount, changed)
+    return changed
+
+
+def _written(totals: Mapping[Stream, Series]) -> Iterator[dict[str, Any]]:
+    for stream, series in totals.items():
+        points = sorted(series.points.values(), key=lambda point: point.time_unix_nano)[-MAX_CARRIED:]
+        yield {
+            "stream": dataclasses.astuple(stream),
+            "scope_schema_url": series.scope_schema_url,
+            "description": series.description,
+            "points": [_point_written(point) for point in points],
+        }
+
+
+def _point_written(point: Point) -> dict[str, Any]:
+    fields = dict(vars(point))
+    fields.update(attributes=dict(point.attributes or {}), exemplars=[])
+    return fields
+
+
+def _read(file: Path, now_s: float) -> dict[Stream, Series]:
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    if content["format"] != FORMAT:
+        return {}
+    oldest = (now_s - KEPT_FOR_S) * 1e9
+    found: dict[Stream, Series] = {}
+    for written in content["series"]:
+        stream = Stream(*written["stream"])
+        kind = HistogramDataPoint if stream.is_histogram else NumberDataPoint
+        points = [kind(**fields) for fields in written["points"] if fields["time_unix_nano"] >= oldest]
+        by_key = {key: point for point in points if (key := _key(point)) is not None}
+        if by_key:
+            found[stream] = Series(written["scope_schema_url"], written["description"], by_key)
+    return found

@@ -1,0 +1,234 @@
+"""Instance ids: a slot for each process, taken over by its successor, with its totals."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansflow_instrumentation.workers import identity
+from ansflow_instrumentation.workers.processes import is_resource_tracker
+from ansflow_instrumentation.workers.slots import ABANDONED_AFTER_S, Slots, directory, remove_abandoned
+from support.instrumented_service import StartService, free_port, serving, telemetry_environment
+from support.otlp_receiver import OtlpReceiver
+
+from ..conftest import APPLICATIONS
+from .vanilla import VANILLA
+
+CHOSEN = {"OTEL_RESOURCE_ATTRIBUTES": "service.namespace=test,service.instance.id=blue"}
+BUFFERED = {"OTEL_METRIC_EXPORT_INTERVAL": "600000"}
+
+GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2", "django_shop.wsgi:application")
+RECYCLING = (*GUNICORN, "--preload", "--max-requests", "10")
+UVICORN = ("uvicorn", "fastapi_shop.main:app", "--port", "{port}")
+# By default uvicorn kills a worker that takes 5 s to import: a busy machine may take longer.
+UVICORN_WORKERS = (*UVICORN, "--workers", "2", "--timeout-worker-healthcheck", "60")
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _ask_until_both_answered(
+    start: StartService, *command: str, path: str, variables: dict[str, str]
+) -> Counter[int]:
+    service = start(*command, variables={**BUFFERED, **variables})
+    answers: Counter[int] = Counter()
+    while len(answers) < 2:
+        answers.update(int(answer.body) for answer in service.get_many(path, 50))
+    service.stop()
+    return answers
+
+
+def _counted(receiver: OtlpReceiver) -> dict[str, int]:
+    counted: Counter[str] = Counter()
+    for duration in receiver.durations():
+        counted[duration.instance] += duration.point.count
+    return dict(counted)
+
+
+def test_a_single_process_keeps_the_users_id(start: StartService, receiver: OtlpReceiver) -> None:
+    """One process reports exactly the id that the user chose, in all signals."""
+    service = start(*UVICORN, variables=CHOSEN)
+    service.get("/items/1")
+    service.stop()
+    assert receiver.instances() == {"blue"}
+    assert {bool(receiver.traces), bool(receiver.metrics), bool(receiver.logs)} == {True}
+
+
+@pytest.mark.parametrize("detectors", ["", "otel,process"])
+def test_forked_workers_derive_theirs(start: StartService, receiver: OtlpReceiver, detectors: str) -> None:
+    """Gunicorn's workers are `<id>-<slot>`, whatever detectors the user has, and their requests add up."""
+    variables = {**CHOSEN, "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": detectors}
+    answers = _ask_until_both_answered(start, *GUNICORN, path="/orders/1", variables=variables)
+    counted = _counted(receiver)
+    assert set(counted) == {"blue-1", "blue-2"}
+    assert sorted(counted.values()) == sorted(answers.values())
+    assert {resource["service.namespace"] for resource in receiver.resources()} == {"test"}
+
+
+def test_spawned_workers_derive_theirs(start: StartService, receiver: OtlpReceiver) -> None:
+    """`uvicorn --workers` starts new interpreters that all read the user's id: they differ as well.
+
+    Python's own helper process, which inherits the instrumentation, is no instance (finding 6).
+    """
+    answers = _ask_until_both_answered(start, *UVICORN_WORKERS, path="/pid", variables=CHOSEN)
+    counted = _counted(receiver)
+    assert set(counted) == {"blue-1", "blue-2"}
+    assert sorted(counted.values()) == sorted(answers.values())
+    assert receiver.instances() <= {"blue", "blue-1", "blue-2"}
+
+
+def test_recycled_workers_take_their_predecessors_places(start: StartService, receiver: OtlpReceiver) -> None:
+    """Ten workers' lives are two instances, whose counts go on: core#3885, jumping counters."""
+    service = start(*RECYCLING, variables=BUFFERED)
+    pids = {answer.body for answer in service.get_many("/orders/1", 100)}
+    output = service.stop()
+    assert len(pids) > 4, output
+    counted = _counted(receiver)
+    assert len(counted) == 2
+    assert sum(counted.values()) == 100
+    assert len(receiver.instances()) <= 3  # with gunicorn's master
+    assert all(UUID.fullmatch(instance) for instance in receiver.instances())
+    assert receiver.server_spans().total() == 100
+
+
+def test_vanilla_begins_a_series_with_each_recycled_worker(
+    start: StartService, receiver: OtlpReceiver
+) -> None:
+    """Without this package, each of the workers' lives is an instance."""
+    service = start(*RECYCLING, variables={**BUFFERED, **VANILLA})
+    pids = {answer.body for answer in service.get_many("/orders/1", 100)}
+    service.stop()
+    assert len({duration.instance for duration in receiver.durations()}) == len(pids) > 4
+
+
+def test_a_service_that_is_started_again_goes_on(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """The same command in the same place has the same identity, and adds to its sums."""
+    port = free_port()
+    command = [*UVICORN[:-1], str(port)]
+    environment = telemetry_environment(receiver, APPLICATIONS, BUFFERED)
+    for _ in range(2):
+        with serving(command, port, environment, tmp_path / "server.log") as service:
+            service.get_many("/items/1", 10)
+            service.stop()
+    assert len(receiver.instances()) == 1
+    assert receiver.requests_counted() == {"/items/{item_id}": 20}
+
+
+def test_without_a_directory_ids_are_random(start: StartService, receiver: OtlpReceiver) -> None:
+    """With slots turned off, workers have random ids, or the user's with the process id."""
+    off = {"ANSFLOW_STATE_DIR": ""}
+    answers = _ask_until_both_answered(start, *GUNICORN, path="/orders/1", variables={**CHOSEN, **off})
+    assert _counted(receiver) == {f"blue-{pid}": times for pid, times in answers.items()}
+
+
+@pytest.fixture(name="forget")
+def _forget(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(identity, "_held", identity._Held())
+    monkeypatch.setenv(identity.STATE_DIR_VARIABLE, str(tmp_path / "state"))
+    monkeypatch.delenv(identity.GROUP, raising=False)
+
+
+@pytest.mark.usefixtures("forget")
+def test_only_the_first_process_carries_the_chosen_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first claim stands for children of the same service; another service's id is claimed anew."""
+    pid = os.getpid()
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=blue one")
+    identity.claim_identity(os.environ, pid)
+    identity.claim_identity(os.environ, pid + 1)
+    assert identity.instance_id(os.environ) is None
+    identity.start_over()  # as if forked
+    group = os.environ[identity.GROUP].replace(str(pid), "1", 1)
+    monkeypatch.setenv(identity.GROUP, group)
+    assert identity.instance_id(os.environ) == "blue one-1"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=green")
+    identity.claim_identity(os.environ, pid)
+    assert identity.instance_id(os.environ) is None
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from ansflow_instrumentation.workers.slots import Slots
+slot = Slots(Path(sys.argv[1])).hold()
+print(slot.number, slot.instance_id, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def _held_by_another_process(path: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        yield process.stdout.readline()
+
+
+def test_a_slot_is_one_processs_until_it_ends(tmp_path: Path) -> None:
+    """Two processes never hold the same slot; one that ended leaves its slot and its id."""
+    path = tmp_path / "group.slots"
+    with _held_by_another_process(path) as first, _held_by_another_process(path) as second:
+        assert (first[:2], second[:2]) == ("0 ", "1 ")
+        assert first[2:] != second[2:]
+    with _held_by_another_process(path) as again:
+        assert again == first
+
+
+def test_what_nobody_holds_is_removed_after_a_week(tmp_path: Path) -> None:
+    """Files of a group that has not run for so long go; those of one that runs stay, however old."""
+    for name in ("held", "left"):
+        Slots(tmp_path / f"{name}.slots")
+        (tmp_path / f"{name}-0.0.json").touch()
+    with _held_by_another_process(tmp_path / "held.slots"):
+        for file in tmp_path.glob("*.slots"):
+            os.utime(file, (0, file.stat().st_mtime - ABANDONED_AFTER_S - 60))
+        remove_abandoned(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"held.slots", "held-0.0.json"}
+
+
+def test_a_directory_that_others_write_to_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Identities and totals are read from nobody else's files."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    assert directory(str(shared)) is None
+    assert str(shared) in caplog.text
+    assert directory("") is None
+    assert directory(str(tmp_path / "new" / "own")) == tmp_path / "new" / "own"
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([sys.executable, "-c", "from multiprocessing.resource_tracker import main;main(5)"], True),
+        ([sys.executable, "-c", "from multiprocessing.spawn import spawn_main; spawn_main()"], False),
+        ([sys.executable, "/usr/bin/gunicorn", "shop:app"], False),
+    ],
+)
+def test_pythons_own_process_is_told_from_workers(argv: list[str], expected: bool) -> None:
+    """`multiprocessing`'s resource tracker is no worker; a spawned process is."""
+    assert is_resource_tracker(argv) is expected
+
+
+@pytest.mark.parametrize(
+    ("configured", "registered"),
+    [
+        (None, "otel,ansflow_worker"),
+        ("process", "process,otel,ansflow_worker"),
+        ("otel, host", "otel,host,ansflow_worker"),
+        ("*", "*,otel,ansflow_worker"),
+        ("otel,ansflow_worker", "otel,ansflow_worker"),
+    ],
+)
+def test_the_detector_comes_last(configured: str | None, registered: str) -> None:
+    """The user's detectors stay, in their order; ours follows `otel`, whose value it replaces in workers."""
+    env = {} if configured is None else {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": configured}
+    identity.register_detector(env)
+    assert env == {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": registered}
