@@ -7,18 +7,25 @@ contrib puts the handler on the root logger. There it does not see loggers that 
 gunicorn's, many a Django project's), goes away with whatever clears the root's handlers, and keeps
 Python from writing warnings to the console of a program that configures no logging. Here records are taken
 where a logger hands them to its handlers, each once, whatever handlers there are.
+
+A server logs an exception that no application has handled when the request's span has ended, so that the one
+record that matters would belong to no trace: it is given the span that recorded the exception.
 """
 
+import contextlib
 import copy
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from opentelemetry import context
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.sdk.trace import Span
+from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
 
 __all__ = ["QUIET_LOGGERS", "QUIET_LOGGERS_VARIABLE", "ExportedRecords", "export_every_logger"]
 
@@ -49,6 +56,10 @@ UNWANTED_EXTRAS = ("color_message",)
 
 _exporting: ContextVar[bool] = ContextVar("ansflow_log_exporting", default=False)
 """Whether a record is being exported: what is logged meanwhile is about that, and would go on for ever."""
+
+
+RECORDED_IN = "_ansflow_recorded_in"
+"""Attribute of an exception: the context of the last span that recorded it, which is the request's."""
 
 
 class ExportedRecords:
@@ -100,6 +111,20 @@ def export_every_logger(env: Mapping[str, str]) -> None:
 
     logger_class: Any = logging.Logger
     logger_class.callHandlers = call_handlers_and_export
+    _remember_where_exceptions_are_recorded()
+
+
+def _remember_where_exceptions_are_recorded() -> None:
+    record_exception = Span.record_exception
+
+    @functools.wraps(record_exception)
+    def record_and_remember(span: Span, exception: BaseException, *args: Any, **kwargs: Any) -> None:
+        record_exception(span, exception, *args, **kwargs)
+        with contextlib.suppress(AttributeError, TypeError):  # an exception without attributes
+            setattr(exception, RECORDED_IN, span.get_span_context())
+
+    span_class: Any = Span
+    span_class.record_exception = record_and_remember
 
 
 def _export(handler: LoggingHandler, logger: logging.Logger, record: logging.LogRecord) -> None:
@@ -107,11 +132,27 @@ def _export(handler: LoggingHandler, logger: logging.Logger, record: logging.Log
         return
     token = _exporting.set(True)
     try:
-        handler.emit(_exportable(record))
+        with _where_it_happened(record):
+            handler.emit(_exportable(record))
     except Exception:  # noqa: BLE001 # as logging's own handlers do: a record must not stop the application
         handler.handleError(record)
     finally:
         _exporting.reset(token)
+
+
+@contextlib.contextmanager
+def _where_it_happened(record: logging.LogRecord) -> Iterator[None]:
+    """Run the block in the trace of the record's exception, where there is no other."""
+    error = record.exc_info[1] if record.exc_info else None
+    recorded_in = getattr(error, RECORDED_IN, None)
+    if not isinstance(recorded_in, SpanContext) or get_current_span().get_span_context().is_valid:
+        yield
+        return
+    token = context.attach(set_span_in_context(NonRecordingSpan(recorded_in)))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def _exportable(record: logging.LogRecord) -> logging.LogRecord:

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.metadata import EntryPoint
@@ -103,10 +103,7 @@ def probe() -> dict[str, Any]:
         return instrument(self, **kwargs)
 
     BaseInstrumentor.instrument = instrument_and_tell
-    every = list(metadata.entry_points(group=GROUP))
-    # Where both ours and the one that it stands in for are installed, the latter's line tells who records.
-    told = {ours.name for name, ours in REPLACEMENTS.items() if name in {entry.name for entry in every}}
-    installed = [entry for entry in every if entry.name not in told]
+    installed = list(metadata.entry_points(group=GROUP))
     seen: dict[str, Instrumentation] = {}
     distro_name, configurator = "none", "none"
     try:
@@ -144,8 +141,8 @@ def probe() -> dict[str, Any]:
         "instrumentations": [
             asdict(one)
             for one in [
-                *(_settle(entry, seen.get(entry.name), distro_name) for entry in installed),
-                *_missing({entry.name for entry in every} | set(REPLACEMENTS)),
+                *_once(_settle(entry, seen.get(entry.name), distro_name) for entry in installed),
+                *_missing({entry.name for entry in installed} | set(REPLACEMENTS)),
             ]
         ],
         "warnings": [text for text in collected.messages if not _TOLD.search(text)],
@@ -176,6 +173,17 @@ def _settle(entry_point: EntryPoint, one: Instrumentation | None, distro: str) -
     elif one.status == "off":
         one.status, one.reason = "failed", "it was not loaded"
     return one
+
+
+def _once(every: Iterable[Instrumentation]) -> Iterator[Instrumentation]:
+    """Tell of ours and of the one that it stands in for once: the former only where the latter is not on."""
+    by_name = {one.name: one for one in every}
+    for theirs, ours in REPLACEMENTS.items():
+        if theirs in by_name and ours.name in by_name:
+            both = (by_name[theirs], by_name[ours.name])
+            stands_alone = both[0].status in ("absent", "conflict") and both[1].status == "on"
+            del by_name[theirs if stands_alone else ours.name]
+    yield from by_name.values()
 
 
 def _reason_off(name: str) -> str | None:
