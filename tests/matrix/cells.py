@@ -48,6 +48,7 @@ def _asgi_servers(application: str) -> Mapping[str, Server]:
     gunicorn = ("gunicorn", application, "--bind", "127.0.0.1:{port}", "--workers", "2")
     return {
         "uvicorn": Server(uvicorn),
+        "uvicorn-reload": Server((*uvicorn, "--reload")),
         "uvicorn-workers": Server((*uvicorn, "--workers", "2", *patient)),
         "gunicorn-uvicorn": Server((*gunicorn, "--worker-class", "uvicorn.workers.UvicornWorker")),
         "daphne": Server(("daphne", "--bind", "127.0.0.1", "--port", "{port}", application)),
@@ -63,6 +64,7 @@ def _wsgi_servers(application: str) -> Mapping[str, Server]:
             (*gunicorn, "--worker-class", "gthread", "--threads", "4"), websockets=False
         ),
         "runserver": Server((*runserver, "--noreload"), websockets=False),
+        "runserver-reload": Server(runserver, websockets=False),
     }
 
 

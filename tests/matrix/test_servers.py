@@ -62,20 +62,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return run_cell(request.param, sent_to(request.param), tmp_path_factory.mktemp("run"))
 
 
-@pytest.fixture
-def _unflushed(request: pytest.FixtureRequest, run: Run) -> None:
-    """Mark what is known to be lost at SIGTERM."""
-    if run.cell.server_name == "runserver":
-        request.applymarker(pytest.mark.xfail(reason="runserver's process is ended without a flush"))
-
-
-@pytest.mark.usefixtures("_unflushed")
 def test_every_request_is_counted_once(run: Run) -> None:
     """N requests of a route with a status are a duration count of N, summed over workers; health has none."""
     assert run.counted() == expected(run.cell), run.output
 
 
-@pytest.mark.usefixtures("_unflushed")
 def test_every_request_is_one_server_span(run: Run) -> None:
     """N requests are N SERVER spans, flushed at SIGTERM; there is no other span, of a second owner, say."""
     assert run.traced() == expected(run.cell), run.output
@@ -88,7 +79,9 @@ def test_every_websocket_message_is_counted(request: pytest.FixtureRequest, run:
         pytest.skip("the server has no WebSockets")
     if run.cell in DJANGO_CELLS and run.cell.server_name == "daphne":
         request.applymarker(
-            pytest.mark.xfail(reason="daphne cancels consumers that are still leaving, after the flush")
+            pytest.mark.xfail(
+                reason="daphne stops its loop while a consumer is still leaving, so that the span never ends"
+            )
         )
     room = ("endpoint", ROOM if run.cell in FASTAPI_CELLS else DJANGO_ROOM)
     assert sums(run.received, "ansflow.websocket.connections") == {(room,): CONNECTIONS}
