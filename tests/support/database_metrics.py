@@ -7,7 +7,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from support.otlp_receiver import OtlpReceiver, attributes_of
 from support.recorded_calls import span_attributes
 
-__all__ = ["contrib_pools", "pools_at_each_export", "queries_by_trace", "query_counts"]
+__all__ = ["pools_at_each_export", "queries_by_trace", "query_counts"]
 
 
 def pools_at_each_export(receiver: OtlpReceiver) -> list[dict[tuple[str, str], int]]:
@@ -26,21 +26,6 @@ def pools_at_each_export(receiver: OtlpReceiver) -> list[dict[tuple[str, str], i
                         connections[attributes["db.client.connection.pool.name"], state] = point.as_int
         exports.append(connections)
     return exports
-
-
-def contrib_pools(receiver: OtlpReceiver) -> list[dict[str, int]]:
-    """Return connections by state as contrib counts them, for each export of metrics."""
-    return [
-        {
-            attributes_of(list(point.attributes))["state"]: point.as_int
-            for group in request.resource_metrics
-            for scope in group.scope_metrics
-            for metric in scope.metrics
-            if metric.name == "db.client.connections.usage"
-            for point in metric.sum.data_points
-        }
-        for request in receiver.metrics
-    ]
 
 
 def query_counts(receiver: OtlpReceiver) -> Counter[tuple[str, str, str]]:
