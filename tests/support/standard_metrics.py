@@ -60,6 +60,26 @@ STANDARD_METRICS = (
         ("server.address", "server.port"),
     ),
     StandardMetric("ansflow_eventloop_lag_seconds", "ansflow.eventloop.lag", "histogram", "s"),
+    StandardMetric(
+        "ansflow_threadpool_threads",
+        "ansflow.threadpool.threads",
+        "up_down_counter",
+        "{thread}",
+        ("pool", "state"),
+    ),
+    StandardMetric(
+        "ansflow_threadpool_limit", "ansflow.threadpool.limit", "up_down_counter", "{thread}", ("pool",)
+    ),
+    StandardMetric(
+        "ansflow_threadpool_queue", "ansflow.threadpool.queue", "up_down_counter", "{call}", ("pool",)
+    ),
+    StandardMetric(
+        "ansflow_gc_pause_duration_seconds",
+        "ansflow.gc.pause.duration",
+        "histogram",
+        "s",
+        ("cpython.gc.generation",),
+    ),
     StandardMetric("process_cpu_time_seconds_total", "process.cpu.time", "counter", "s"),
     StandardMetric("process_memory_usage_bytes", "process.memory.usage", "up_down_counter", "By"),
     StandardMetric(

@@ -90,6 +90,9 @@ INTEGRATION_SUCCESS_RATIO = Floor(warning=1 - INTEGRATION_FAILURE_RATIO.warning)
 EVENT_LOOP_LAG_SECONDS = Limit(warning=0.1)
 """AnsFlowEventLoopBlocked, of the 99th percentile."""
 
+WAITING_CALLS = Limit(warning=0)
+"""AnsFlowThreadPoolExhausted: any that wait all the time."""
+
 WEBSOCKET_ABNORMAL_RATIO = Limit(warning=0.25)
 """AnsFlowWebSocketsBreak."""
 

@@ -6,6 +6,9 @@ from .panels import THIRD, graph
 from .queries import Query, quantile_by, rate_by, select
 
 _WORKER = "{{job}} {{instance}}"
+_POOL = "{{job}} {{instance}} {{pool}}"
+_BY_POOL = "max by (job, instance, pool)"
+_USED = select("ansflow_threadpool_threads", 'state="used"')
 
 
 def _each(gauge: str) -> Query:
@@ -30,6 +33,21 @@ def _responsiveness() -> Section:
                 "short",
                 [Query(rate_by("process_cpu_time_seconds_total", "job", "instance"), _WORKER)],
             ),
+            graph(
+                "Busy threads of pools",
+                "Share of the threads that a pool may have which work: anyio's serve FastAPI's synchronous "
+                "endpoints, asyncio's what is handed to them by to_thread. At 100 %, calls wait.",
+                "percentunit",
+                [Query(f"{_BY_POOL} ({_USED}) / {_BY_POOL} ({select('ansflow_threadpool_limit')})", _POOL)],
+            ),
+            graph(
+                "Calls that wait for a thread",
+                "Requests that stand still while neither CPU nor event loop is busy. "
+                "AnsFlowThreadPoolExhausted fires where some wait all the time.",
+                "short",
+                [Query(f"{_BY_POOL} ({select('ansflow_threadpool_queue')})", _POOL)],
+                limit=thresholds.WAITING_CALLS,
+            ),
         ],
     )
 
@@ -44,6 +62,7 @@ def _memory() -> Section:
                 "an hour before.",
                 "bytes",
                 [_each("process_memory_usage_bytes")],
+                width=THIRD,
             ),
             graph(
                 "Garbage collections",
@@ -55,6 +74,21 @@ def _memory() -> Section:
                         "{{job}} generation {{cpython_gc_generation}}",
                     )
                 ],
+                width=THIRD,
+            ),
+            graph(
+                "Pauses by garbage collections",
+                "99th percentile of the collections above the youngest generation: all threads stand still.",
+                "s",
+                [
+                    Query(
+                        quantile_by(
+                            0.99, "ansflow_gc_pause_duration_seconds", "job", "cpython_gc_generation"
+                        ),
+                        "{{job}} generation {{cpython_gc_generation}}",
+                    )
+                ],
+                width=THIRD,
             ),
         ],
     )

@@ -39,6 +39,7 @@ DRAWN = {
     "AnsFlowCacheErrors": thresholds.CACHE_ERROR_RATIO.warning,
     "AnsFlowIntegrationFailing": thresholds.INTEGRATION_FAILURE_RATIO.warning,
     "AnsFlowEventLoopBlocked": thresholds.EVENT_LOOP_LAG_SECONDS.warning,
+    "AnsFlowThreadPoolExhausted": thresholds.WAITING_CALLS.warning,
     "AnsFlowWebSocketsBreak": thresholds.WEBSOCKET_ABNORMAL_RATIO.warning,
 }
 """The alerts whose limit a panel draws."""
