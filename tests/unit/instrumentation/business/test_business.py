@@ -274,8 +274,10 @@ def test_a_fork_within_a_block_counts_it_once(receiver: OtlpReceiver, tmp_path: 
     program = """
 import os, sys
 from ansflow_instrumentation import business
+business.user_activity("x")
 with business.pipeline_run("outer", project="x"):
     pid = os.fork()
+    business.user_activity("x")
     if pid:
         assert os.waitpid(pid, 0)[1] == 0
     else:
@@ -285,6 +287,7 @@ with business.pipeline_run("outer", project="x"):
     finished(run_python(program, receiver, tmp_path))
 
     assert counted(receiver, RUN, "cicd.pipeline.name") == {("outer",): 1, ("in child",): 1}
+    assert counted(receiver, "ansflow.user.activity", "action") == {("x",): 3}
     assert Counter(span.name for span in receiver.spans()) == {"RUN outer": 1, "RUN in child": 1}
     active = [
         {attributes_of(list(point.attributes))["cicd.pipeline.name"]: point.as_int}
