@@ -68,6 +68,7 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
             leave_excluded_requests_untraced()
             record_each_request_once()
             encode_spans_fast()
+            instrumentors.hide_conflicts_of_replaced()
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Load one instrumentation, unless it is disabled; a failing one is one warning that names it.

@@ -4,10 +4,13 @@ To replace an instrumentation, give its entry point's name another loader in `LO
 """
 
 import functools
+import logging
 import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
+
+from opentelemetry.instrumentation.auto_instrumentation import _load
 
 from ansflow_instrumentation.configuration.file import instrumentation_options
 from ansflow_instrumentation.configuration.lists import ENABLED_VARIABLE, reason_off
@@ -18,7 +21,7 @@ from ansflow_instrumentation.log_export import export_every_logger
 from ansflow_instrumentation.ownership import instrument_every_import_path
 from ansflow_instrumentation.survive import survive
 
-__all__ = ["load", "loading"]
+__all__ = ["hide_conflicts_of_replaced", "load", "loading"]
 
 OTEL_PYTHON_DJANGO_INSTRUMENT = "OTEL_PYTHON_DJANGO_INSTRUMENT"
 """contrib's own switch: `False` leaves Django alone."""
@@ -48,6 +51,17 @@ def loading(name: str) -> str:
         The beginning of a sentence.
     """
     return f"Loading the {name!r} instrumentation"
+
+
+def hide_conflicts_of_replaced() -> None:
+    """Let the loader complain of no library whose version is contrib's problem, and not ours."""
+    logging.getLogger(_load.__name__).addFilter(_is_no_conflict_of_replaced)
+
+
+def _is_no_conflict_of_replaced(record: logging.LogRecord) -> bool:
+    name, _, conflict = record.getMessage().partition(" ")
+    ours = REPLACEMENTS.get(name)
+    return ours is None or "nothing can be instrumented" not in conflict or _off(ours.name)
 
 
 def _load_as_is(entry_point: EntryPoint, options: dict[str, Any]) -> None:
@@ -91,7 +105,7 @@ def _load_django(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 def _load_replaced(entry_point: EntryPoint, options: dict[str, Any]) -> None:
     """Load ours in the place of contrib's, unless ours is disabled."""
     ours = REPLACEMENTS[entry_point.name]
-    if reason_off(ours.name, os.environ) in (None, ENABLED_VARIABLE):
+    if not _off(ours.name):
         _load_once(ours, {})
     else:
         _load_as_is(entry_point, options)
@@ -100,8 +114,13 @@ def _load_replaced(entry_point: EntryPoint, options: dict[str, Any]) -> None:
 def _load_replacement(entry_point: EntryPoint, options: dict[str, Any]) -> None:
     """Load ours, unless contrib's, the name that users know, is disabled."""
     (replaced,) = (name for name, ours in REPLACEMENTS.items() if ours.name == entry_point.name)
-    if reason_off(replaced, os.environ) in (None, ENABLED_VARIABLE):
+    if not _off(replaced):
         _load_once(entry_point, options)
+
+
+def _off(name: str) -> bool:
+    """Tell whether the user has turned an instrumentation off; the one that brings it here is enabled."""
+    return reason_off(name, os.environ) not in (None, ENABLED_VARIABLE)
 
 
 def _load_once(entry_point: EntryPoint, options: dict[str, Any]) -> None:

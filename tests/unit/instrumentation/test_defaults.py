@@ -114,6 +114,8 @@ def test_the_users_list_replaces_the_distros(listed: str, disabled: bool) -> Non
         ("redis,fastapi", "redis", None),
         ("redis,fastapi", "django", "ANSFLOW_ENABLED_INSTRUMENTATIONS"),
         ("ansflow_*", "ansflow_runtime", None),
+        ("aiohttp-client", "ansflow_aiohttp_client", None),
+        ("redis", "ansflow_aiohttp_client", "ANSFLOW_ENABLED_INSTRUMENTATIONS"),
         ("click", "click", None),
         ("*", "click", "ANSFLOW_DISABLED_INSTRUMENTATIONS"),
     ],

@@ -56,8 +56,16 @@ def reason_off(name: str, env: Mapping[str, str]) -> str | None:
         if name in disabled or "*" in disabled:
             return variable
     enabled = read_list(env, ENABLED_VARIABLE)
-    if enabled and not any(fnmatch.fnmatchcase(name, pattern) for pattern in enabled):
+    if enabled and not any(
+        fnmatch.fnmatchcase(known, pattern) for pattern in enabled for known in _names(name)
+    ):
         return ENABLED_VARIABLE
     if file.instrumentation_options(env).get(name, {}).get("enabled") is False:
         return f"{file.CONFIG_FILE_VARIABLE} (enabled: false)"
     return None
+
+
+def _names(name: str) -> set[str]:
+    """Give the names that users know: `ansflow_redis` is enabled as `redis`, as it was before it was ours."""
+    short = name.removeprefix("ansflow_")
+    return {name, short, short.replace("_", "-")}

@@ -32,11 +32,14 @@ ENTRY_POINTS = {
     "shop_raises": "[opentelemetry_instrumentor]\nshop_raises = shop_plugins:Raises\n",
     "shop_absent": "[opentelemetry_instrumentor]\nshop_absent = shop_plugins:Works\n",
     "shop_conflict": "[opentelemetry_instrumentor]\nshop_conflict = shop_plugins:Works\n",
+    # A name of contrib's that ours stands in for.
+    "shop_old": "[opentelemetry_instrumentor]\naiomysql = shop_plugins:Works\n",
     "shop_distro": "[opentelemetry_distro]\nshop = shop_plugins:Distro\n",
 }
 
 REQUIRES = {
     "shop_absent": 'Provides-Extra: instruments\nRequires-Dist: no-such-library>=1; extra == "instruments"\n',
+    "shop_old": 'Provides-Extra: instruments\nRequires-Dist: aiomysql<0.0.1; extra == "instruments"\n',
     "shop_conflict": 'Provides-Extra: instruments\nRequires-Dist: fastapi<0.1; extra == "instruments"\n',
 }
 
@@ -136,6 +139,15 @@ def test_problems_are_told_one_by_one(receiver: OtlpReceiver, tmp_path: Path) ->
     ]
     assert [line for line in lines if line.startswith("on fastapi by opentelemetry-instrumentation-fastapi ")]
     assert not [line for line in lines if "shop_absent" in line]
+
+
+def test_what_ours_stands_in_for_need_not_fit(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A version that contrib's instrumentation does not know is no conflict with ours, and no error."""
+    _install(tmp_path, "shop_old")
+    diagnosis = json.loads(_run(receiver, tmp_path, "doctor", "--json", "--offline").stdout)
+    assert diagnosis["problems"] == []
+    assert _of(diagnosis, "ansflow_aiomysql") == {"status": "on", "owner": "ansflow", "reason": ""}
+    assert "aiomysql" not in _run(receiver, tmp_path, "run", "python", "-c", "").stderr
 
 
 @pytest.mark.parametrize(
