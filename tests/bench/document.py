@@ -44,8 +44,8 @@ of {RESAMPLES} resamplings of the rounds.
   all of the server's processes.
 - AnsFlow is started as a user starts it, by `opentelemetry-instrument` (in process, by what that calls),
   with all its instrumentations; contrib and FastAPI's own telemetry with providers set up by hand and
-  stock settings; the Prometheus middleware as their documentation says. Metrics are exported every 10 s
-  by all, and span queues hold 100,000, so that nobody saves work by exporting seldom or by dropping.
+  stock settings; the Prometheus middleware as their documentation says. All export metrics at the same
+  times, and span queues hold 100,000, so that nobody saves work by exporting seldom or by dropping.
 - Exports go to an OTLP endpoint in another process, which keeps all that arrives. **Delivery** is exact
   where every request has arrived as one SERVER span with its route and status (1 %: within six
   standard deviations) and as one count; else it is marked as wrong, and no target counts as met by it.
