@@ -16,6 +16,8 @@ from .tables import part_tables, target_table
 from .targets import findings
 from .workloads import WORKLOADS
 
+DOCS = ROOT / "docs"
+
 PARTS = {
     "fastapi": (Framework.FASTAPI, in_process.measure, Effort(batch=200, batches=5, blocks=10)),
     "django": (Framework.DJANGO, in_process.measure, Effort(batch=200, batches=5, blocks=10)),
@@ -34,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in arguments.only:
         if name not in PARTS and not any(fnmatchcase(setup.name, name) for setup in SETUPS):
             parser.error(f"--only {name}: neither a part nor a set-up")
+    if arguments.write == DOCS and (arguments.only or arguments.quick):
+        parser.error("--write: docs/benchmarks.md is of a whole run; give a folder for a part of one")
     if arguments.profile is not None:
         (setup,) = [setup for setup in SETUPS if setup.name == arguments.profile]
         sys.stdout.write(in_process.profile(setup, arguments.requests))
@@ -86,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--write",
         nargs="?",
         type=Path,
-        const=ROOT / "docs",
+        const=DOCS,
         metavar="FOLDER",
         help="write benchmarks.md and benchmarks.svg (default folder: docs)",
     )

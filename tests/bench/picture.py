@@ -12,7 +12,7 @@ __all__ = ["picture"]
 WIDTH = 860
 LABELS = 365
 BARS = 390
-ROW = 34
+ROW = 38
 HEAD = 46
 MARGIN = 16
 
@@ -45,7 +45,7 @@ def picture(parts: Sequence[Part]) -> str:
     drawn += [
         f'<text class="head" x="{MARGIN}" y="{y}">CPU time that a request costs more than bare, µs</text>',
         f'<text class="note" x="{MARGIN}" y="{y + 20}">Upper bar: the first workload of the tables, '
-        "lower: the last. Dark: on the request path; light: the rest of the process (servers: all).</text>",
+        "lower: the last. Strong: on the request path; pale: the rest of the process (servers: all).</text>",
     ]
     y += 34
     for part in parts:
@@ -82,7 +82,7 @@ def _panel(part: Part, top: int) -> list[str]:
         drawn += [f"<g{ours}>", f'<text x="{MARGIN}" y="{y + 15}">{escape(title)}</text>']
         drawn += _bar(part, upper, y, 14, scale)
         if lower is not upper:
-            drawn += _bar(part, lower, y + 16, 7, scale)
+            drawn += _bar(part, lower, y + 19, 7, scale)
         drawn.append("</g>")
     return drawn
 

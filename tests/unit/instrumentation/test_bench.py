@@ -70,6 +70,13 @@ def test_a_profile_names_what_is_called() -> None:
     assert "(get_response)" in finished.stdout
 
 
+def test_a_part_does_not_replace_the_page_of_the_whole() -> None:
+    """`--write` of a part of a run is a usage error, unless a folder is named."""
+    finished = bench("--write", "--only", "django")
+    assert finished.returncode == 2
+    assert "give a folder" in finished.stderr
+
+
 def test_an_unknown_name_is_refused() -> None:
     """A name that is neither a part nor a set-up is a usage error, not a run that measures nothing."""
     finished = bench("--only", "nothing-like-it")
