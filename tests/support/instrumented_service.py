@@ -79,8 +79,16 @@ def free_port() -> int:
         return port
 
 
+class Endpoint(Protocol):
+    """What takes OTLP over HTTP: a receiver, or a Collector."""
+
+    @property
+    def endpoint(self) -> str:
+        """Value of OTEL_EXPORTER_OTLP_ENDPOINT."""
+
+
 def telemetry_environment(
-    receiver: OtlpReceiver, import_path: Path, variables: Mapping[str, str] | None = None
+    receiver: Endpoint, import_path: Path, variables: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Make an environment without telemetry variables of the machine's own.
 

@@ -157,6 +157,20 @@ class OtlpReceiver:
             summed[tuple(key)] += int(value)
         return summed
 
+    def histogram_counts(self, name: str) -> int:
+        """How many values a histogram has taken, over attribute sets and processes."""
+        newest: dict[tuple[str, ...], int] = {}
+        for request in self.metrics:
+            for group in request.resource_metrics:
+                instance = attributes_of(list(group.resource.attributes))["service.instance.id"]
+                for scope in group.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == name:
+                            for point in metric.histogram.data_points:
+                                attributes = attributes_of(list(point.attributes))
+                                newest[instance, repr(sorted(attributes.items()))] = point.count
+        return sum(newest.values())
+
     def requests_counted(self) -> Counter[str]:
         """How many requests the duration histograms counted, by route, summed over processes."""
         counted: Counter[str] = Counter()
