@@ -19,6 +19,7 @@ from pathlib import Path
 __all__ = ["ENVIRONMENTS", "Environment", "NoPythonError", "UnavailableError", "prepare"]
 
 ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("ANSFLOW_CACHE_DIR") or ROOT / ".cache")
 REQUIREMENTS = Path(__file__).parent / "requirements"
 DISTRO = ROOT / "instrumentation" / "pyproject.toml"
 
@@ -76,7 +77,7 @@ def prepare(environment: Environment) -> Path:
     """
     if environment.own:
         return Path(sys.executable).parent
-    cache = Path(os.environ.get("ANSFLOW_CACHE_DIR") or ROOT / ".cache") / "matrix"
+    cache = CACHE / "matrix"
     folder = cache / environment.name
     python, stamp = folder / "bin" / "python", folder / ".made-from"
     made_from = _digest(environment)
@@ -121,7 +122,7 @@ def _uv() -> str:
     found = os.environ.get("UV") or shutil.which("uv")
     if not found:
         # Where `make` puts its own copy.
-        copies = sorted((ROOT / ".cache").glob("uv-*/bin/uv"))
+        copies = sorted(CACHE.glob("uv-*/bin/uv"))
         found = str(copies[-1]) if copies else None
     if not found:
         raise UnavailableError("uv is needed for an environment of another framework version (`make sync`)")
@@ -150,7 +151,7 @@ def _interpreter(uv: str, environment: Environment) -> str:
 def _run(*command: str | Path) -> None:
     environment = {
         **os.environ,
-        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(ROOT / ".cache" / "uv"),
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(CACHE / "uv"),
     }
     # The distro's folder is written in the requirements as seen from the root.
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
