@@ -52,11 +52,12 @@ class AnsFlowConfigurator(_OTelSDKConfigurator):
         with survive("Checking the propagators"):
             keep_requests_whole()
         with survive("Preparing the end of the process"):
-            telemetry_is_set_up()
+            if not _is_disabled():
+                telemetry_is_set_up()
 
     @staticmethod
     def _set_streams(config: Any | None) -> None:
-        if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
+        if _is_disabled():
             return
         with survive("Applying the settings of metrics"):
             # Not before it is needed, and guarded: it reaches into the SDK.
@@ -68,3 +69,8 @@ class AnsFlowConfigurator(_OTelSDKConfigurator):
             if config is not None:
                 settings = dataclasses.replace(settings, limits_by_kind=limits_by_kind(config))
             apply_stream_settings(settings)
+
+
+def _is_disabled() -> bool:
+    """Tell whether the providers are the API's: trying out what the SDK's do would find nothing."""
+    return os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true"

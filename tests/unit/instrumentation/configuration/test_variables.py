@@ -73,6 +73,19 @@ metrics.get_meter("shop").create_histogram("sizes").record(1)
     assert list(metric.histogram.data_points[0].explicit_bounds) == [1, 2]
 
 
+def test_a_disabled_sdk_is_silent(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """OTEL_SDK_DISABLED=true sends nothing, and nothing is found fault with."""
+    finished = run_python(
+        "import logging; logging.error('seen')",
+        receiver,
+        tmp_path,
+        variables={"OTEL_SDK_DISABLED": "true", "ANSFLOW_METRICS_CARDINALITY_LIMITS": "5"},
+    )
+    assert finished.stderr.splitlines()[-1] == "ERROR:root:seen"
+    assert "not built as expected" not in finished.stderr
+    assert receiver.resources() == []
+
+
 def test_only_what_is_enabled_is_loaded(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """contrib#1828: with an enable list of one, the logging instrumentation is not loaded."""
     run_python(
