@@ -55,7 +55,7 @@ class SqlAlchemyInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped,
         Returns:
             SQLAlchemy, of any version that has the methods that are wrapped.
         """
-        return ("sqlalchemy >= 1.4",)
+        return ("sqlalchemy >= 1.4.24",)
 
     def _instrument(self, **kwargs: Any) -> None:
         recorder = self._recorder = _Recorder(
@@ -216,7 +216,7 @@ class _EnginePool(ObservedPool):
         self._inherited: weakref.ref[Any] | None = None
         # Pools that cannot tell (NullPool, StaticPool, …) are counted.
         self._counted: _CountedConnections | None = None
-        if not (hasattr(engine.pool, "checkedin") and hasattr(engine.pool, "checkedout")):
+        if not (hasattr(engine.pool, "_overflow") and hasattr(engine.pool, "_pool")):
             self._counted = _CountedConnections(engine.pool)
 
     @property
@@ -231,12 +231,7 @@ class _EnginePool(ObservedPool):
         pool = None if engine is None else engine.pool
         if pool is None or (self._inherited is not None and self._inherited() is pool):
             return None
-        if self._counted is not None:
-            usage = self._counted.usage()
-        else:
-            extra = getattr(pool, "_max_overflow", 0)
-            limit = pool.size() + extra if extra >= 0 and pool.size() else None
-            usage = Usage(max(0, pool.checkedout()), _idle_connections(pool), limit)
+        usage = self._counted.usage() if self._counted is not None else _usage_of_queue(pool)
         disposed = self._observed.disposed
         if disposed is not None and disposed() is pool and usage.used + usage.idle == 0:
             return None
@@ -282,15 +277,18 @@ class _CountedConnections:
         self._used.discard(id(record))
 
 
-def _idle_connections(pool: Any) -> int:
-    """Count what waits in a pool's queue, without the places of connections that were invalidated."""
-    queue = getattr(pool, "_pool", None)
-    waiting = getattr(queue, "queue", None)
-    if waiting is None:  # an asynchronous engine's
-        waiting = getattr(getattr(queue, "_queue", None), "_queue", None)
-    if waiting is None:
-        return int(pool.checkedin())
-    return sum(record.dbapi_connection is not None for record in tuple(waiting))
+def _usage_of_queue(pool: Any) -> Usage:
+    """Ask a pool that keeps its idle connections in a queue.
+
+    Its own methods take the queue's lock, which a fork may have left held; so the numbers are taken from
+    where they have them. A place in the queue whose connection was invalidated is no idle connection.
+    """
+    size, extra = pool.size(), pool._max_overflow
+    queue = pool._pool
+    waiting = tuple(queue.queue if hasattr(queue, "queue") else queue._queue._queue)
+    idle = sum(record.dbapi_connection is not None for record in waiting)
+    used = size + pool._overflow - len(waiting)
+    return Usage(max(0, used), idle, size + extra if extra >= 0 and size else None)
 
 
 def _sqlite_name(path: str | None) -> str:

@@ -40,7 +40,7 @@ def test_finding_2_asynchronous_pools_are_not_doubled(run: Run, receiver: OtlpRe
 
 
 POOLS = """
-import asyncio, gc, os, sys
+import asyncio, gc, os
 from opentelemetry import metrics
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -61,7 +61,7 @@ with engine.connect(), engine.connect() as connection:  # disposal gave it anoth
 flush()
 with engine.connect(), engine.connect():
     pass
-sys.stdout.flush()
+engine.pool._pool.mutex.acquire()  # as another thread may have
 child = os.fork()
 if child == 0:
     flush()
