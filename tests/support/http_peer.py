@@ -16,10 +16,12 @@ class Peer:
     Attributes:
         port: Where it listens.
         requests: Path and `traceparent` of each request, in the order of arrival.
+        headers: All headers of each, by their names in small letters.
     """
 
     port: int = 0
     requests: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -34,9 +36,11 @@ def running_peer() -> Iterator[Peer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
+            peer.headers.append({name.lower(): value for name, value in self.headers.items()})
             peer.requests.append((path, self.headers.get("traceparent", "")))
             if path == "/redirect":
                 self._answer(302, location="/status/200")

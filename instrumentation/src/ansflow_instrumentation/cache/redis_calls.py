@@ -102,11 +102,22 @@ class Call:
         commands: What is sent, with the arguments.
     """
 
-    __slots__ = ("_calls", "_commands", "_counted", "_name", "_operation", "_started", "_target", "_waits")
+    __slots__ = (
+        "_cache",
+        "_calls",
+        "_commands",
+        "_counted",
+        "_name",
+        "_operation",
+        "_started",
+        "_target",
+        "_waits",
+    )
 
     def __init__(self, calls: Calls, target: Database, name: str, operation: str, commands: Staged) -> None:
         self._calls = calls
         self._target = target
+        self._cache = f"redis/{target.namespace}"
         self._name = name
         self._operation = operation
         self._commands = commands
@@ -138,10 +149,6 @@ class Call:
             for command, _ in self._commands:
                 self._calls.caches.operations.add((self._cache, command.operation, "error"))
         self._finish(seconds, "error", error_name(error), error)
-
-    @property
-    def _cache(self) -> str:
-        return f"redis/{self._target.namespace}"
 
     def _count(self, command: Command, args: Sequence[Any], answer: Any) -> Outcome:
         caches = self._calls.caches
@@ -181,7 +188,7 @@ class Call:
             **self._target.attributes,
             "db.operation.name": self._name,
             "db.query.text": "\n".join(
-                query_text(command, args) for command, args in self._commands[:MAX_QUERY_COMMANDS]
+                [query_text(command, args) for command, args in self._commands[:MAX_QUERY_COMMANDS]]
             ),
         }
         if len(self._commands) > 1:

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
-from opentelemetry.propagate import inject
 from opentelemetry.trace import set_span_in_context
 from opentelemetry.util.http import (
     OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST,
@@ -32,6 +31,7 @@ from opentelemetry.util.http import (
 
 from ansflow_instrumentation.business import current_integration_type
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name, sampled_context
+from ansflow_instrumentation.clients.propagation import propagate
 from ansflow_instrumentation.clients.spans import CallSpans
 from ansflow_instrumentation.clients.urls import Server, redacted, server_of
 from ansflow_instrumentation.recording import HistogramSeries
@@ -131,12 +131,9 @@ class Call:
         method: As the application writes it.
         url: Absolute.
         headers: Of the request.
-
-    Attributes:
-        context: The context with the call's span as the current one.
     """
 
-    __slots__ = ("_calls", "_integration", "_method", "_server", "_span", "_started", "context")
+    __slots__ = ("_calls", "_integration", "_method", "_server", "_span", "_started")
 
     def __init__(self, calls: Calls, method: str, url: str, headers: MutableMapping[str, Any]) -> None:
         self._calls = calls
@@ -157,9 +154,16 @@ class Call:
 
         current = get_current()
         self._span = calls.spans.start(self._name, current, attributes)
-        self.context: Context = set_span_in_context(self._span, current)
-        inject(headers, self.context)
+        propagate(self._span, current, headers)
         self._started = perf_counter()
+
+    def context(self) -> Context:
+        """Give the context with the call's span as the current one.
+
+        Returns:
+            For what the client does within the call.
+        """
+        return set_span_in_context(self._span)
 
     @property
     def _name(self) -> str:

@@ -55,7 +55,7 @@ class RequestsInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped, a
             if call is None:
                 return original(session, request, **kwargs)
             # A redirect is sent by this function again, and urllib3 may be instrumented as well.
-            within = context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, call.context)
+            within = context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, call.context())
             token = context.attach(within)
             try:
                 try:

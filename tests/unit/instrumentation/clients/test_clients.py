@@ -256,6 +256,33 @@ def test_a_call_that_the_business_api_counts_says_so(
     }
 
 
+@pytest.mark.parametrize(
+    ("propagators", "expected"),
+    [
+        ("tracecontext,baggage", {"traceparent", "tracestate", "baggage"}),
+        ("baggage", {"baggage"}),
+        ("none", set()),
+    ],
+)
+def test_the_propagators_decide(
+    propagators: str, expected: set[str], peer: Peer, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """Baggage and a trace's state go along; what is not asked for does not."""
+    program = (
+        "import httpx, os\n"
+        "from opentelemetry import baggage, context, trace\n"
+        "state = trace.TraceState([('vendor', 'x')])\n"
+        "identity = trace.SpanContext(1, 2, False, trace.TraceFlags(1), state)\n"
+        "context.attach(baggage.set_baggage('tenant', 'a'))\n"
+        "with trace.use_span(trace.NonRecordingSpan(identity)):\n"
+        "    httpx.get(os.environ['PEER'] + '/ok')\n"
+    )
+    run(program, peer, receiver, tmp_path, OTEL_PROPAGATORS=propagators)
+
+    (sent,) = peer.headers
+    assert {"traceparent", "tracestate", "baggage"} & sent.keys() == expected
+
+
 def test_the_exporters_calls_are_nobodys(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """The OTLP exporter sends by requests; several exports later there is no trace of them."""
     program = (
