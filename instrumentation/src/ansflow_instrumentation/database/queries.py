@@ -10,16 +10,17 @@ Source:
 
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import modules
 from time import perf_counter, time_ns
 from typing import Any
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import get_current
+from opentelemetry.context import attach, detach, get_current, set_value
 from opentelemetry.instrumentation.utils import (  # type: ignore[attr-defined] # untyped
     _SUPPRESS_INSTRUMENTATION_KEY,
     _SUPPRESS_INSTRUMENTATION_KEY_PLAIN,
@@ -41,8 +42,10 @@ __all__ = [
     "claim_connection",
     "database",
     "is_context_owned",
+    "is_contrib_loaded",
     "is_owned",
     "own_queries",
+    "unseen_by_contrib",
 ]
 
 SCOPE_NAME = "ansflow_instrumentation.database"
@@ -134,6 +137,37 @@ def claim_connection(connection: object) -> None:
     """
     with suppress(TypeError):  # cannot be referred to weakly: of no driver that is instrumented
         _claimed.add(connection)
+
+
+def is_contrib_loaded() -> bool:
+    """Tell whether an instrumentation of contrib's may record what a driver executes.
+
+    Returns:
+        Whether one for a driver has been imported, also one for a driver that we know nothing of.
+    """
+    return (
+        "opentelemetry.instrumentation.dbapi" in modules or "opentelemetry.instrumentation.asyncpg" in modules
+    )
+
+
+def unseen_by_contrib(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function that executes without contrib's instrumentation of the driver recording it.
+
+    Args:
+        execute: Executes by a driver.
+
+    Returns:
+        The function, which costs two changes of the context.
+    """
+
+    def execute_unseen(*args: Any, **kwargs: Any) -> Any:
+        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        try:
+            return execute(*args, **kwargs)
+        finally:
+            detach(token)
+
+    return execute_unseen
 
 
 is_context_owned = _owned.get

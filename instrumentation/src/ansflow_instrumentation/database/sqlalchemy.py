@@ -27,7 +27,9 @@ from ansflow_instrumentation.database.queries import (
     claim_connection,
     database,
     is_context_owned,
+    is_contrib_loaded,
     own_queries,
+    unseen_by_contrib,
 )
 from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.patches import Patches
@@ -148,15 +150,17 @@ class _Recorder:
 
     def _recording(self, execute: Function, observed: "_Engine", *, is_many: bool) -> Function:
         record = self._queries.record
+        unseen = unseen_by_contrib(execute)
 
         @functools.wraps(execute)
         def execute_recorded(cursor: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
             if is_context_owned():
                 return execute(cursor, statement, *args, **kwargs)
             batch_size = len(args[0]) if is_many else 0
+            run = unseen if is_contrib_loaded() else execute
             started = perf_counter()
             try:
-                result = execute(cursor, statement, *args, **kwargs)
+                result = run(cursor, statement, *args, **kwargs)
             except BaseException as error:
                 record(observed.database, statement, started, error, batch_size)
                 raise
