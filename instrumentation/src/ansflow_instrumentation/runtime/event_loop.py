@@ -32,6 +32,7 @@ from opentelemetry.metrics import Meter
 
 from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.recording import BoundHistogram
+from ansflow_instrumentation.runtime.supervisors import is_supervisor
 from ansflow_instrumentation.survive import survive
 
 if TYPE_CHECKING:  # who runs no loop need not import asyncio
@@ -159,8 +160,9 @@ def _hook(loop_class: Any) -> None:
     @functools.wraps(run_forever)
     def observed(self: "AbstractEventLoop") -> None:
         probe: LoopProbe | None = None
-        # A closed loop, or one that runs already, is for `run_forever` itself to refuse.
-        if _lag is not None and not self.is_closed() and not self.is_running():
+        # A closed loop, or one that runs already, is for `run_forever` itself to refuse. (gunicorn's master
+        # has a loop as well, for its control socket.)
+        if _lag is not None and not (self.is_closed() or self.is_running() or is_supervisor()):
             with survive("Observing an event loop"):
                 probe = LoopProbe(self, _lag)
         try:

@@ -17,7 +17,7 @@ SUPERVISORS = (
     ("uvicorn.supervisors.multiprocess", "Multiprocess"),
     ("uvicorn.supervisors.basereload", "BaseReload"),
 )
-"""Modules, and their classes whose `run` watches over workers until all has ended."""
+"""Modules, and their classes: a process that makes one does nothing else until it ends."""
 
 _HOOK = "_ansflow_hook"
 
@@ -41,15 +41,15 @@ def recognise() -> None:
 
 def _hook(name: str, module: ModuleType) -> None:
     supervisor: Any = getattr(module, name)
-    run = supervisor.run
-    if hasattr(run, _HOOK):
+    initialize = supervisor.__init__
+    if hasattr(initialize, _HOOK):
         return
 
-    @functools.wraps(run)
-    def recognised(self: Any) -> Any:
+    @functools.wraps(initialize)
+    def recognised(self: Any, *args: Any, **kwargs: Any) -> None:
         global _supervisor
         _supervisor = os.getpid()
-        return run(self)
+        initialize(self, *args, **kwargs)
 
     setattr(recognised, _HOOK, True)
-    supervisor.run = recognised
+    supervisor.__init__ = recognised
