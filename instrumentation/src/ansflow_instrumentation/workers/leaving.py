@@ -19,8 +19,8 @@ import functools
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
+from time import monotonic, sleep  # bound here: gevent's own may not be called where a signal is handled
 from typing import Any
 
 from opentelemetry._logs import get_logger_provider
@@ -78,7 +78,9 @@ class _Departure:
         with self._gate:  # until the process ends
             pass
         with survive("Sending the last telemetry"):
-            find().shutdown()
+            provider = find()
+            if getattr(provider, "_shutdown", False) is not True:  # by the application, which is fine
+                provider.shutdown()
         self._over.append(True)
 
     def complete(self, timeout_s: float) -> bool:
@@ -88,12 +90,12 @@ class _Departure:
         """
         if self._deadline is None:
             self._timeout_s = timeout_s
-            self._deadline = time.monotonic() + timeout_s
+            self._deadline = monotonic() + timeout_s
             self._gate.release()
         while len(self._over) < self._pending:
-            if time.monotonic() >= self._deadline:
+            if monotonic() >= self._deadline:
                 return False
-            time.sleep(POLL_S)
+            sleep(POLL_S)
         return True
 
 

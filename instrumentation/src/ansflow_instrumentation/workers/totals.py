@@ -66,11 +66,11 @@ class Stream:
 
 @dataclasses.dataclass
 class Series:
-    """The totals of a stream, by attribute set in its written form."""
+    """The totals of a stream, each with the time of its last change, by attribute set in its written form."""
 
     scope_schema_url: str
     description: str
-    points: dict[str, Point]
+    points: dict[str, tuple[Point, int]]
 
 
 class Totals:
@@ -88,6 +88,7 @@ class Totals:
             self._inherited = _read(file, now_s)
         # Of this process alone, to tell which have changed, and when.
         self._own: dict[Stream, dict[str, tuple[float, int]]] = {}
+        self._have_changed = False
         self._can_write = True
 
     def added_to(self, data: MetricsData) -> MetricsData:
@@ -132,14 +133,14 @@ class Totals:
             if key is None:
                 points.append(point)
                 continue
-            before = inherited.points.get(key) if inherited else None
+            before, changed = inherited.points.get(key, (None, 0)) if inherited else (None, 0)
             total = _sum(before, point) if before else point
             points.append(total)
-            series.points[key] = dataclasses.replace(total, time_unix_nano=_changed(own, key, point, before))
+            series.points[key] = total, self._last_change(own, key, point, changed)
         for key, left in (inherited.points if inherited else {}).items():
             if key not in series.points:
                 series.points[key] = left
-                points.append(dataclasses.replace(left, time_unix_nano=time.time_ns()))
+                points.append(dataclasses.replace(left[0], time_unix_nano=time.time_ns()))
         with_totals: Any = dataclasses.replace(data, data_points=points)  # type: ignore[arg-type] # of its kind
         return dataclasses.replace(metric, data=with_totals)
 
@@ -149,7 +150,7 @@ class Totals:
                 continue
             totals[stream] = series
             now = time.time_ns()
-            points: Any = [dataclasses.replace(p, time_unix_nano=now) for p in series.points.values()]
+            points: Any = [dataclasses.replace(p, time_unix_nano=now) for p, _ in series.points.values()]
             cumulative = AggregationTemporality.CUMULATIVE
             data: Sum | Histogram = (
                 Histogram(points, cumulative) if stream.is_histogram else Sum(points, cumulative, True)
@@ -158,12 +159,24 @@ class Totals:
             metric = Metric(stream.metric, series.description, stream.unit, data)
             yield ScopeMetrics(scope, [metric], series.scope_schema_url)
 
+    def _last_change(self, own: dict[str, tuple[float, int]], key: str, point: Point, changed: int) -> int:
+        """Tell when a total last changed, in nanoseconds of Unix time."""
+        amount = point.count if isinstance(point, HistogramDataPoint) else point.value
+        known, changed = own.get(key, (0, changed))
+        if amount != known or not changed:
+            self._have_changed = True
+            changed = point.time_unix_nano
+        own[key] = (amount, changed)
+        return changed
+
     def _write(self, totals: Mapping[Stream, Series]) -> None:
-        if not self._can_write:
+        if not self._can_write or not self._have_changed:
             return
+        self._have_changed = False
         draft = self._file.with_name(self._file.name + ".draft")
         try:
-            draft.write_text(json.dumps({"format": FORMAT, "series": list(_written(totals))}))
+            with draft.open("w") as file:
+                file.writelines(_lines(totals))
             draft.replace(self._file)
         except OSError as error:
             self._can_write = False
@@ -207,47 +220,40 @@ def _sum(before: Point, point: Point) -> Point:
     return point  # other buckets than before: another histogram
 
 
-def _changed(own: dict[str, tuple[float, int]], key: str, point: Point, before: Point | None) -> int:
-    """Tell when a total last changed, in nanoseconds of Unix time."""
-    amount = point.count if isinstance(point, HistogramDataPoint) else point.value
-    known, changed = own.get(key, (0, before.time_unix_nano if before else point.time_unix_nano))
-    if amount != known:
-        changed = point.time_unix_nano
-    own[key] = (amount, changed)
-    return changed
-
-
-def _written(totals: Mapping[Stream, Series]) -> Iterator[dict[str, Any]]:
+def _lines(totals: Mapping[Stream, Series]) -> Iterator[str]:
+    """Write a line for each series, so that other threads come in between."""
+    yield json.dumps({"format": FORMAT}) + "\n"
     for stream, series in totals.items():
-        points = sorted(series.points.values(), key=lambda point: point.time_unix_nano)[-MAX_CARRIED:]
-        yield {
-            "stream": dataclasses.astuple(stream),
-            "scope_schema_url": series.scope_schema_url,
-            "description": series.description,
-            "points": [_point_written(point) for point in points],
-        }
-
-
-def _point_written(point: Point) -> dict[str, Any]:
-    fields = dict(vars(point))
-    fields.update(attributes=dict(point.attributes or {}), exemplars=[])
-    return fields
+        points = list(series.points.values())
+        if len(points) > MAX_CARRIED:
+            points = sorted(points, key=lambda point: point[1])[-MAX_CARRIED:]
+        head = [*dataclasses.astuple(stream), series.scope_schema_url, series.description]
+        yield json.dumps({"stream": head}) + "\n"
+        for point, changed in points:
+            fields = {**vars(point), "time_unix_nano": changed, "exemplars": ()}
+            fields["attributes"] = dict(point.attributes or {})
+            yield json.dumps(fields) + "\n"
 
 
 def _read(file: Path, now_s: float) -> dict[Stream, Series]:
-    try:
-        content = json.loads(file.read_text())
-    except FileNotFoundError:
-        return {}
-    if content["format"] != FORMAT:
-        return {}
-    oldest = (now_s - KEPT_FOR_S) * 1e9
     found: dict[Stream, Series] = {}
-    for written in content["series"]:
-        stream = Stream(*written["stream"])
-        kind = HistogramDataPoint if stream.is_histogram else NumberDataPoint
-        points = [kind(**fields) for fields in written["points"] if fields["time_unix_nano"] >= oldest]
-        by_key = {key: point for point in points if (key := _key(point)) is not None}
-        if by_key:
-            found[stream] = Series(written["scope_schema_url"], written["description"], by_key)
-    return found
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return found
+    if json.loads(lines[0])["format"] != FORMAT:
+        return found
+    oldest = (now_s - KEPT_FOR_S) * 1e9
+    kind: type[Any] = NumberDataPoint
+    points: dict[str, tuple[Point, int]] = {}
+    for line in lines[1:]:
+        fields = json.loads(line)
+        if head := fields.get("stream"):
+            stream = Stream(*head[:-2])
+            kind = HistogramDataPoint if stream.is_histogram else NumberDataPoint
+            points = found.setdefault(stream, Series(head[-2], head[-1], {})).points
+        elif (changed := fields["time_unix_nano"]) >= oldest:
+            point = kind(**fields)
+            if (key := _key(point)) is not None:
+                points[key] = point, changed
+    return {stream: series for stream, series in found.items() if series.points}

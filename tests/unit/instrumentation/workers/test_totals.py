@@ -133,7 +133,7 @@ def test_not_more_is_carried_on_than_a_metric_may_have(file: Path) -> None:
     assert len(second.export()["orders"]) == MAX_CARRIED
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 1, "series": [{}]}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}\n{', '{"format": 1}\n{"value": 1}'])
 def test_an_unreadable_file_is_one_warning(
     file: Path, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
@@ -143,7 +143,7 @@ def test_an_unreadable_file_is_one_warning(
     assert caplog.text.count("Reading what the worker before has counted failed") == 1
     worker.meter.create_counter("orders").add(1)
     assert worker.export()["orders"][""].value == 1
-    assert json.loads(file.read_text())["format"] == 1
+    assert json.loads(file.read_text().splitlines()[0]) == {"format": 1}
 
 
 def test_a_file_of_another_version_is_left_aside(file: Path, caplog: pytest.LogCaptureFixture) -> None:
