@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
+from opentelemetry.propagate import inject
 from opentelemetry.trace import set_span_in_context
 from opentelemetry.util.http import (
     OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST,
@@ -31,7 +32,6 @@ from opentelemetry.util.http import (
 
 from ansflow_instrumentation.business import current_integration_type
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name, sampled_context
-from ansflow_instrumentation.clients.propagation import propagate
 from ansflow_instrumentation.clients.spans import CallSpans
 from ansflow_instrumentation.clients.urls import Server, redacted, server_of
 from ansflow_instrumentation.recording import HistogramSeries
@@ -154,7 +154,7 @@ class Call:
 
         current = get_current()
         self._span = calls.spans.start(self._name, current, attributes)
-        propagate(self._span, current, headers)
+        inject(headers, set_span_in_context(self._span, current))
         self._started = perf_counter()
 
     def context(self) -> Context:
