@@ -5,6 +5,7 @@ Source:
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -86,6 +87,7 @@ class Parent:
         self._keys = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in names)
 
 
+@lru_cache(maxsize=256)
 def host_and_port(authority: str, scheme: str) -> tuple[str, int | None]:
     """Split a Host header.
 

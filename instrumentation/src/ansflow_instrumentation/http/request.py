@@ -42,6 +42,7 @@ class ServedRequest:
         version: Of HTTP.
         route: Template of the route that took it, or None; set by whoever routes.
         prefix: Templates of the mounts above the route; None until the first is known.
+        taken_by: The route that was noted last.
         status: Status code of the response, once there is one.
         request_size: Bytes of the request's body, if known.
         response_size: Bytes of the response's body so far; None if unknown.
@@ -65,6 +66,7 @@ class ServedRequest:
         "route",
         "scheme",
         "status",
+        "taken_by",
         "telemetry",
         "version",
     )
@@ -79,6 +81,7 @@ class ServedRequest:
         self.version = version
         self.route: str | None = None
         self.prefix: str | None = None
+        self.taken_by: object = None
         self.status: int | None = None
         self.request_size = int(length) if length is not None and length.isdigit() else None
         self.response_size: int | None = 0

@@ -244,13 +244,13 @@ class ServerSpans:
         if parent is None:
             trace_id = self._trace_id()
             sampled = self._decide(trace_id)
-            context = SpanContext(
-                trace_id, self._span_id(), False, self._sampled if sampled else self._dropped, _NO_STATE
+            context = _span_context(
+                trace_id, self._span_id(), self._sampled if sampled else self._dropped, _NO_STATE
             )
         elif self._follows_parent:
             sampled = bool(parent.trace_flags & TraceFlags.SAMPLED)
             flags = TraceFlags(parent.trace_flags & _RANDOM | sampled)
-            context = SpanContext(parent.trace_id, self._span_id(), False, flags, parent.trace_state)
+            context = _span_context(parent.trace_id, self._span_id(), flags, parent.trace_state)
         else:
             return self._start_by_tracer(name, parent_context, start_time, attributes)
         if not sampled or not tracer.span_processor._span_processors:  # type: ignore[attr-defined] # the SDK's
@@ -274,6 +274,24 @@ class ServerSpans:
             attributes(),
             start_time=start_time,
         )
+
+
+def _tuple_context(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
+    """Make a valid local span context without the checks of its constructor, which take a microsecond."""
+    context: SpanContext = tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))
+    return context
+
+
+def _checked_context(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
+    return SpanContext(trace_id, span_id, False, flags, state)
+
+
+_TRIED = (1, 2, _SAMPLED, _NO_STATE)
+_span_context = (
+    _tuple_context
+    if tuple(_tuple_context(*_TRIED)) == tuple(_checked_context(*_TRIED))
+    else _checked_context  # another API
+)
 
 
 def _random_trace_id() -> int:

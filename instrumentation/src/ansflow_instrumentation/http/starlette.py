@@ -1,9 +1,9 @@
 """Where FastAPI and Starlette hand their requests over, and which route took them.
 
-The classes' own `__call__` are wrapped, so every application is recorded: however it was imported, also one
-made before. The outermost application owns a request: one mounted in it, and FastAPI's own telemetry (0.142
-and later), find the request owned. Routes are asked when they handle a request, which is when they are known:
-nothing is matched twice, and the cost does not grow with the number of routes.
+The classes' own methods are wrapped, so every application is recorded, however its class was imported. The
+outermost application owns a request: one mounted in it, and FastAPI's own telemetry (0.142 and later), find
+the request owned. Routes are asked when they handle a request, which is when they are known: nothing is
+matched twice, and the cost does not grow with the number of routes.
 """
 
 import functools
@@ -33,7 +33,7 @@ def instrument_fastapi() -> None:
 
 def instrument_starlette() -> None:
     """Record the requests of other Starlette applications, once Starlette is imported."""
-    when_imported("starlette.applications", lambda module: _own_requests(module.Starlette))
+    when_imported("starlette.applications", _own_middleware_stacks)
     when_imported("starlette.routing", _note_routes)
 
 
@@ -44,13 +44,12 @@ def _telemetry() -> HttpTelemetry:
 
 
 def _own_requests(application: Any) -> None:
-    """Wrap a class's `__call__`; that of a class derived from it, if it has its own, is its own affair."""
-    call = vars(application)["__call__"]
+    call = application.__call__
 
     @functools.wraps(call)
     async def record(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         serve = None if OWNED in scope else _serve_by_type.get(scope["type"])
-        if serve is None or _overrides(type(self), application):  # type: ignore[arg-type] # classes are hashable
+        if serve is None:
             await call(self, scope, receive, send)
             return
         scope[FASTAPI_TELEMETRY] = None
@@ -59,12 +58,29 @@ def _own_requests(application: Any) -> None:
     application.__call__ = record
 
 
-@functools.cache
-def _overrides(kind: type, application: type) -> bool:
-    """Tell whether FastAPI's class stands before Starlette's: where its instrumentation is off, it is off."""
-    return application.__module__.startswith("starlette") and any(
-        base.__module__ == "fastapi.applications" for base in kind.__mro__
-    )
+def _own_middleware_stacks(module: ModuleType) -> None:
+    """Record around the middleware of applications that are Starlette's own.
+
+    Not around `__call__`, which FastAPI's calls: that would be a step more in each of its requests. FastAPI
+    builds its stack by itself.
+    """
+    build = module.Starlette.build_middleware_stack
+
+    @functools.wraps(build)
+    def build_recorded(self: Any) -> Any:
+        stack = build(self)
+
+        async def record(scope: Scope, receive: Receive, send: Send) -> None:
+            serve = None if OWNED in scope else _serve_by_type.get(scope["type"])
+            if serve is None:
+                await stack(scope, receive, send)
+            else:
+                scope[FASTAPI_TELEMETRY] = None  # for FastAPI applications that are mounted in this one
+                await serve(_telemetry(), scope, receive, send, stack)
+
+        return record
+
+    module.Starlette.build_middleware_stack = build_recorded
 
 
 def _note_routes(routing: ModuleType) -> None:
@@ -86,7 +102,9 @@ def _note_when_handled(route_class: Any, note: Any) -> None:
     @functools.wraps(handle)
     def note_and_handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         owner = scope.get(OWNED)
-        if owner is not None and owner is not True:
+        # FastAPI's routes come here twice: by their own method, and by the one that it calls.
+        if owner is not None and owner is not True and owner.taken_by is not self:
+            owner.taken_by = self
             note(owner, self, scope)
         return handle(self, scope, receive, send)
 

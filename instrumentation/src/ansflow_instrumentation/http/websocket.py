@@ -53,6 +53,7 @@ class WebSocketConnection:
     Attributes:
         route: Template of the route that took it, or None; set by whoever routes.
         prefix: Templates of the mounts above the route.
+        taken_by: The route that was noted last.
         endpoint: The route, as the meters have it, from the acceptance on.
     """
 
@@ -73,6 +74,7 @@ class WebSocketConnection:
         "prefix",
         "route",
         "started_ns",
+        "taken_by",
     )
 
     def __init__(self, telemetry: HttpTelemetry, receive: Receive, send: Send) -> None:
@@ -81,6 +83,7 @@ class WebSocketConnection:
         self._send = send
         self.route: str | None = None
         self.prefix: str | None = None
+        self.taken_by: object = None
         self.endpoint = UNKNOWN_ENDPOINT
         self._accepted_at: int | None = None
         self._code: int | None = None
