@@ -25,6 +25,9 @@ OFF_BY_DEFAULT = ("click", "system_metrics")
 The host's metrics are the gateway's, once a host and not once a worker.
 """
 
+ON_REQUEST = {"ansflow_prometheus_bridge": "ANSFLOW_PROMETHEUS_BRIDGE"}
+"""Instrumentations that are loaded only where a variable of their own is true."""
+
 UPSTREAM_DISABLED_VARIABLE = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
@@ -62,6 +65,9 @@ def reason_off(name: str, env: Mapping[str, str]) -> str | None:
         return ENABLED_VARIABLE
     if file.instrumentation_options(env).get(name, {}).get("enabled") is False:
         return f"{file.CONFIG_FILE_VARIABLE} (enabled: false)"
+    switch = ON_REQUEST.get(name)
+    if switch and env.get(switch, "").strip().lower() not in ("true", "1"):
+        return f"{switch} (not true)"
     return None
 
 

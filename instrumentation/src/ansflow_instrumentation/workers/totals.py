@@ -19,8 +19,9 @@ for themselves. After SIGKILL, the successor goes on from the last periodic expo
 import dataclasses
 import json
 import logging
+import operator
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -212,12 +213,17 @@ def _sum(before: Point, point: Point) -> Point:
             point,
             start_time_unix_nano=start,
             count=before.count + point.count,
-            sum=before.sum + point.sum,
+            sum=_combined(operator.add, before.sum, point.sum),
             bucket_counts=[a + b for a, b in zip(before.bucket_counts, point.bucket_counts, strict=True)],
-            min=min(before.min, point.min),
-            max=max(before.max, point.max),
+            min=_combined(min, before.min, point.min),
+            max=_combined(max, before.max, point.max),
         )
     return point  # other buckets than before: another histogram
+
+
+def _combined(combine: Callable[[Any, Any], Any], before: Any, now: Any) -> Any:
+    # The bridge's histograms know no least and greatest value, and not always a sum.
+    return None if before is None or now is None else combine(before, now)
 
 
 def _lines(totals: Mapping[Stream, Series]) -> Iterator[str]:
