@@ -9,6 +9,7 @@ from support.collector import Collector
 from support.instrumented_service import Service, free_port, serving, telemetry_environment
 from support.polling import poll_until
 from support.prometheus_api import PrometheusApi
+from support.vanilla import VANILLA
 
 pytestmark = pytest.mark.integration
 
@@ -74,3 +75,38 @@ def _settled(prometheus: PrometheusApi, requests: int) -> float:
         return value
 
     return poll_until(check)
+
+
+@pytest.mark.parametrize("is_vanilla", [False, True], ids=["", "vanilla"])
+def test_what_belongs_to_a_process_leaves_with_it(
+    collector: Collector, tmp_path: Path, is_vanilla: bool
+) -> None:
+    """Finding 6: the Collector no longer serves a dead process's gauges; its counts stay.
+
+    With vanilla OpenTelemetry they stay until they expire.
+    """
+    name = f"ended-{is_vanilla}"
+    variables = {"OTEL_SERVICE_NAME": name, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+    port = free_port()
+    command = ["gunicorn", "counting_shop:application", "--bind", f"127.0.0.1:{port}", "--workers", "2"]
+    environment = telemetry_environment(
+        collector, APPLICATIONS, {**(VANILLA if is_vanilla else {}), **variables}
+    )
+
+    def served() -> dict[str, float]:
+        page = collector.scrape()
+        return {
+            sample: sum(each.value for each in page.of(sample, job=name))
+            for sample in ("shop_open", "shop_requests_total")
+            if page.of(sample, job=name)
+        }
+
+    def check(expected: dict[str, float]) -> None:
+        assert served() == expected
+
+    with serving(command, port, environment, tmp_path / "server.log") as service:
+        service.get_many("/", 20)
+        poll_until(lambda: check({"shop_open": 2, "shop_requests_total": 20}))
+        service.stop()
+    gone = {"shop_open": 2.0} if is_vanilla else {}
+    poll_until(lambda: check({**gone, "shop_requests_total": 20}))

@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
+from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, HistogramDataPoint
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 Attributes = dict[str, str]
@@ -43,6 +43,20 @@ def attributes_of(pairs: "Iterator[KeyValue] | list[KeyValue]") -> Attributes:
     return {
         pair.key: str(getattr(pair.value, pair.value.WhichOneof("value") or "string_value")) for pair in pairs
     }
+
+
+def _recorded(request: ExportMetricsServiceRequest) -> ExportMetricsServiceRequest:
+    """Leave points without a recorded value out: they end series, and have nothing to show."""
+    for group in request.resource_metrics:
+        for scope in group.scope_metrics:
+            for metric in list(scope.metrics):
+                points = getattr(metric, str(metric.WhichOneof("data"))).data_points
+                for point in list(points):
+                    if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
+                        points.remove(point)
+                if not points:
+                    scope.metrics.remove(metric)
+    return request
 
 
 class OtlpReceiver:
@@ -194,7 +208,7 @@ class OtlpReceiver:
                     receiver.traces.append(ExportTraceServiceRequest.FromString(body))
                     self._answer(200, ExportTraceServiceResponse().SerializeToString())
                 elif self.path == "/v1/metrics":
-                    receiver.metrics.append(ExportMetricsServiceRequest.FromString(body))
+                    receiver.metrics.append(_recorded(ExportMetricsServiceRequest.FromString(body)))
                     self._answer(200, ExportMetricsServiceResponse().SerializeToString())
                 elif self.path == "/v1/logs":
                     receiver.logs.append(ExportLogsServiceRequest.FromString(body))

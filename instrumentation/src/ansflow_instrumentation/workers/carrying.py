@@ -1,4 +1,4 @@
-"""Puts the totals of a slot between a periodic reader and its exporter.
+"""Between a periodic reader and its exporter: the totals of the slot, and the farewell at the end.
 
 Only public types of the SDK are used, but for the place of the exporter in its reader.
 """
@@ -18,6 +18,7 @@ from opentelemetry.sdk.version import __version__ as sdk_version
 
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.workers import identity
+from ansflow_instrumentation.workers.farewell import say_farewell
 from ansflow_instrumentation.workers.totals import Totals
 
 __all__ = ["CarryingExporter", "carry_totals_on", "start_over"]
@@ -39,6 +40,7 @@ class CarryingExporter(MetricExporter):
         self._name = name
         self._totals: Totals | None = None
         self._is_ready = False
+        self._last: MetricsData | None = None
         _exporters.add(self)
 
     def __getattr__(self, name: str) -> Any:
@@ -66,6 +68,7 @@ class CarryingExporter(MetricExporter):
                     self._totals = Totals(file, time.time())
             if self._totals is not None:
                 metrics_data = self._totals.added_to(metrics_data)
+        self._last = metrics_data
         return self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -80,17 +83,20 @@ class CarryingExporter(MetricExporter):
         return self._exporter.force_flush(timeout_millis)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Shut the exporter down.
+        """End what belongs to this process, and shut the exporter down.
 
         Args:
             timeout_millis: For the exporter.
             **kwargs: For the exporter.
         """
+        if self._last is not None:
+            with survive("Ending the series of this process"):
+                say_farewell(self._exporter, self._last)
         self._exporter.shutdown(timeout_millis, **kwargs)
 
     def start_over(self) -> None:
         """Go on from another slot, in a forked child."""
-        self._totals, self._is_ready = None, False
+        self._totals, self._is_ready, self._last = None, False, None
 
 
 _exporters: "weakref.WeakSet[CarryingExporter]" = weakref.WeakSet()

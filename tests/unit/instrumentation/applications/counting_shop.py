@@ -7,6 +7,7 @@ from opentelemetry import metrics
 
 meter = metrics.get_meter("counting_shop")
 meter.create_counter("shop.imports").add(3)
+meter.create_up_down_counter("shop.open").add(1)
 requests = meter.create_counter("shop.requests")
 
 

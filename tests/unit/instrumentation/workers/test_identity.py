@@ -15,9 +15,9 @@ from ansflow_instrumentation.workers.processes import is_resource_tracker
 from ansflow_instrumentation.workers.slots import ABANDONED_AFTER_S, Slots, directory, remove_abandoned
 from support.instrumented_service import StartService, free_port, serving, telemetry_environment
 from support.otlp_receiver import OtlpReceiver
+from support.vanilla import VANILLA
 
 from ..conftest import APPLICATIONS
-from .vanilla import VANILLA
 
 CHOSEN = {"OTEL_RESOURCE_ATTRIBUTES": "service.namespace=test,service.instance.id=blue"}
 BUFFERED = {"OTEL_METRIC_EXPORT_INTERVAL": "600000"}

@@ -11,8 +11,7 @@ import pytest
 from ansflow_instrumentation.workers.leaving import flush_timeout_s
 from support.instrumented_service import StartService, free_port, run_python
 from support.otlp_receiver import OtlpReceiver
-
-from .vanilla import VANILLA
+from support.vanilla import VANILLA
 
 BUFFERED = {"OTEL_METRIC_EXPORT_INTERVAL": "600000", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
 """Nothing would leave before the process does."""
