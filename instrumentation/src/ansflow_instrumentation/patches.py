@@ -27,7 +27,7 @@ class Patches:
             name: Its name.
             make: Makes the replacement from the original.
         """
-        original = inspect.getattr_static(owner, name, None) if name in vars(owner) else None
+        original = vars(owner).get(name)
         if not inspect.isfunction(original) or (owner, name) in self._made:
             return
         replacement = functools.wraps(original)(make(original))

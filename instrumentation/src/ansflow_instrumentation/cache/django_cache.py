@@ -10,12 +10,12 @@ answer and no failure; or `error`, if it raises, or says that it could not store
 """
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sized
+from contextlib import suppress
 from functools import partial
-from threading import Lock
 from time import perf_counter
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined] # the module is untyped
     BaseInstrumentor,
@@ -112,11 +112,12 @@ class _GetMany(_Method):
         if not isinstance(keys, Collection):  # an iterator can be counted by emptying it only
             keys = list(keys)
             args, kwargs = ((keys, *args[1:]), kwargs) if args else (args, {**kwargs, "keys": keys})
-        operation.keys = len(set(keys))
+        with suppress(TypeError):  # Django says what is wrong with keys
+            operation.keys = len(set(keys))
         return args, kwargs
 
     def record(self, operation: _Operation, answer: Any, alias: str, meters: CacheMeters) -> None:
-        found = min(len(answer), operation.keys)
+        found = min(len(answer) if isinstance(answer, Sized) else 0, operation.keys)
         status = meters.count_lookups(alias, self.name, found, operation.keys - found)
         duration_s = perf_counter() - operation.started
         meters.durations.record((alias, self.name, status), duration_s, current_sampled_context())
@@ -179,7 +180,7 @@ class DjangoCacheInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped
     """Counts and times the operations on every cache in Django's settings."""
 
     _patches = Patches()
-    _lock = Lock()
+    _wrapped: ClassVar[set[type]] = set()
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Give what must be installed.
@@ -196,6 +197,7 @@ class DjangoCacheInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped
     def _uninstrument(self, **kwargs: Any) -> None:
         self._active = False
         self._patches.restore()
+        self._wrapped.clear()
 
     def _wrap_handler(self, cache: ModuleType) -> None:
         if self._active:
@@ -212,11 +214,13 @@ class DjangoCacheInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped
         return create_connection
 
     def _wrap_class(self, backend: type) -> None:
-        with self._lock:
-            for owner in backend.__mro__[:-1]:
-                for name, method in METHODS.items():
-                    self._patches.replace(owner, name, partial(_call, method))
-                    self._patches.replace(owner, f"a{name}", partial(_async_call, method))
+        if backend in self._wrapped:  # Django makes a backend for each thread, and for each request over ASGI
+            return
+        for owner in backend.__mro__[:-1]:
+            for name, method in METHODS.items():
+                self._patches.replace(owner, name, partial(_call, method))
+                self._patches.replace(owner, f"a{name}", partial(_async_call, method))
+        self._wrapped.add(backend)
 
 
 def _call(method: _Method, original: Function) -> Function:

@@ -169,11 +169,11 @@ class Call:
     def _name(self) -> str:
         return "HTTP" if self._method == OTHER else self._method
 
-    def end(self, status: int, headers: Mapping[str, Any]) -> None:
+    def end(self, status: int | None, headers: Mapping[str, Any]) -> None:
         """Record a call that was answered.
 
         Args:
-            status: The response's.
+            status: The response's, if it has one.
             headers: The response's.
         """
         known: dict[str, Any] = {}
@@ -184,7 +184,7 @@ class Call:
                 self._calls.sensitive_headers,
                 normalise_response_header_name,
             )
-        self._finish(status, str(status) if status >= 400 else None, known)
+        self._finish(status, str(status) if status is not None and status >= 400 else None, known)
 
     def fail(self, error: BaseException) -> None:
         """Record a call that was not answered, or whose answer the client turned into an error.

@@ -65,7 +65,8 @@ class RequestsInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped, a
             except BaseException as error:
                 call.fail(error)
                 raise
-            call.end(response.status_code, response.headers)
+            # A hook of the application's may make anything of it.
+            call.end(getattr(response, "status_code", None), getattr(response, "headers", {}))
             return response
 
         return send

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.http_peer import Peer
-from support.instrumented_service import free_port, run_python
+from support.instrumented_service import free_port, run_python, starting_services
 from support.otlp_receiver import OtlpReceiver
 from support.recorded_calls import attributes_counted, client_spans, counted, finished, span_attributes
 
@@ -62,7 +62,7 @@ asyncio.run(main())
 """
 
 REQUESTS = """
-import os, requests
+import os, requests, urllib3
 URL, DOWN = os.environ["PEER"], os.environ["DOWN"]
 
 def raises(kind, function, *args, **kwargs):
@@ -82,6 +82,9 @@ with requests.Session() as session:
     raises(requests.ReadTimeout, session.get, URL + "/slow", timeout=0.1)
     raises(requests.ConnectionError, session.get, DOWN + "/x")
     raises(requests.exceptions.ChunkedEncodingError, session.get, URL + "/cut")
+    retries = urllib3.Retry(total=2, status_forcelist=[503], backoff_factor=0)
+    session.mount(URL, requests.adapters.HTTPAdapter(max_retries=retries))
+    raises(requests.exceptions.RetryError, session.get, URL + "/status/503")
 """
 
 AIOHTTP = """
@@ -125,7 +128,8 @@ ANSWERS: dict[tuple[str, str | None, str | None], int] = {
 FAILURES = {
     "httpx": ("httpx.ReadTimeout", "httpx.ConnectError", "httpx.RemoteProtocolError"),
     "requests": tuple(
-        f"requests.exceptions.{name}" for name in ("ReadTimeout", "ConnectionError", "ChunkedEncodingError")
+        f"requests.exceptions.{name}"
+        for name in ("ReadTimeout", "ConnectionError", "ChunkedEncodingError", "RetryError")
     ),
     "aiohttp": ("TimeoutError", "aiohttp.client_exceptions.ClientConnectorError"),
 }
@@ -254,6 +258,37 @@ def test_a_call_that_the_business_api_counts_says_so(
     assert counted(receiver, "ansflow.integration.calls", "integration_type", "status") == {
         ("registry", "success"): 2
     }
+
+
+SERVICE = """
+import os, httpx
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/health")
+@app.get("/orders")
+def call():
+    return httpx.get(os.environ["PEER"] + "/ok").status_code
+"""
+
+
+def test_contrib_2140_a_call_within_an_excluded_request(
+    peer: Peer, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """It makes no span, is measured all the same, and the callee is told not to sample."""
+    (tmp_path / "service.py").write_text(SERVICE)
+    with starting_services(receiver, tmp_path, tmp_path) as start:
+        command = ("uvicorn", "service:app", "--port", "{port}")
+        service = start(*command, variables={"PEER": peer.url})
+        assert service.get("/health").body == "200"
+        assert service.get("/orders").body == "200"
+        service.stop()
+
+    assert [span.kind for span in client_spans(receiver)] == [Span.SPAN_KIND_CLIENT]
+    assert receiver.server_spans() == {"GET /orders": 1}
+    assert counted(receiver, DURATION, "http.response.status_code") == {("200",): 2}
+    assert [int(traceparent[-2:], 16) & 1 for _, traceparent in peer.requests] == [0, 1]
 
 
 @pytest.mark.parametrize(
