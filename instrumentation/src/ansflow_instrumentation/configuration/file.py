@@ -10,7 +10,9 @@ Source: https://opentelemetry.io/docs/specs/otel/configuration/data-model/
 """
 
 import copy
+import difflib
 import functools
+import logging
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote, unquote
@@ -20,6 +22,7 @@ from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 
 from ansflow_instrumentation.configuration.streams import LIMIT_OF_VIEW, AttributeNames
+from ansflow_instrumentation.configuration.variables import VARIABLES
 from ansflow_instrumentation.survive import survive
 
 __all__ = [
@@ -33,6 +36,8 @@ __all__ = [
 
 CONFIG_FILE_VARIABLE = "OTEL_CONFIG_FILE"
 """https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#declarative-configuration"""
+
+_logger = logging.getLogger(__name__)
 
 EXPORT_INTERVAL_MS = 10_000
 MAX_QUEUE_SIZE = 8192
@@ -88,7 +93,16 @@ def apply_settings_of_file(env: MutableMapping[str, str]) -> None:
     if config is None:
         return
     for key, value in ((config.distribution or {}).get("ansflow") or {}).items():
-        env.setdefault(f"ANSFLOW_{key.upper()}", _as_variable(value))
+        variable = f"ANSFLOW_{key.upper()}"
+        if variable not in VARIABLES:
+            _logger.warning(
+                "%s: distribution.ansflow.%s is ignored; expected the end of a variable's name, as %s",
+                CONFIG_FILE_VARIABLE,
+                key,
+                _likest(variable).removeprefix("ANSFLOW_").lower(),
+            )
+            continue
+        env.setdefault(variable, _as_variable(value))
     instance = _attributes_of(config.resource).get(SERVICE_INSTANCE_ID)
     if instance:
         # From here on it is the user's id like any other: the workers' ids are derived from it.
@@ -98,6 +112,10 @@ def apply_settings_of_file(env: MutableMapping[str, str]) -> None:
             if item.strip() and item.partition("=")[0].strip() != SERVICE_INSTANCE_ID
         ]
         env["OTEL_RESOURCE_ATTRIBUTES"] = ",".join([*others, f"{SERVICE_INSTANCE_ID}={quote(instance)}"])
+
+
+def _likest(variable: str) -> str:
+    return difflib.get_close_matches(variable, VARIABLES, n=1, cutoff=0)[0]
 
 
 def _as_variable(value: Any) -> str:

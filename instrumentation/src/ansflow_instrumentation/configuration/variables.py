@@ -16,6 +16,8 @@ VARIABLES: Mapping[str, str] = {
     "ANSFLOW_METRICS_DROPPED": "instruments that are not exported",
     "ANSFLOW_METRICS_DROPPED_ATTRIBUTES": "attributes that series are summed over",
     "ANSFLOW_METRICS_KEPT_ATTRIBUTES": "the only attributes of series",
+    "ANSFLOW_PROMETHEUS_BRIDGE": "whether metrics of prometheus_client are exported",
+    "ANSFLOW_PROMETHEUS_BRIDGE_EXCLUDE": "those of them that are not",
     "ANSFLOW_STATE_DIR": "directory of what a worker leaves to its successor",
     "ANSFLOW_TRACES_SAMPLER_RULES": "which share of requests begins a trace, by path",
     "ANSFLOW_WEBSOCKET_MESSAGE_SPANS": "whether each WebSocket message is a span",

@@ -17,6 +17,7 @@ from ansflow_instrumentation.configuration.file import CONFIG_FILE_VARIABLE, loa
 from ansflow_instrumentation.doctor.endpoints import Answer, ask, endpoints_of
 from ansflow_instrumentation.doctor.settings import (
     effective_environment,
+    effective_settings,
     find_problems,
     hidden,
     notes_of,
@@ -92,9 +93,10 @@ def diagnose(env: Mapping[str, str], *, ask_endpoints: bool = True) -> Diagnosis
     with ThreadPoolExecutor(max(1, len(endpoints))) as askers:
         answers = list(askers.map(ask, endpoints)) if ask_endpoints else []
     instrumentations = found["instrumentations"]
+    origins = {setting.name: setting.origin for setting in effective_settings(env)}
     for one in instrumentations:
-        if one["status"] == "off" and one["reason"] in completed and one["reason"] not in env:
-            one["reason"] += " (the default)"
+        if origins.get(one["reason"]) in ("default", "file"):
+            one["reason"] += f" (the {origins[one['reason']]})"
     problems = [
         *_distro_problems(found, env),
         *found["warnings"],
@@ -136,6 +138,8 @@ def _config_of(env: Mapping[str, str]) -> Any | None:
 def _probe(env: Mapping[str, str]) -> dict[str, Any]:
     """Set telemetry up in another process, as an application would have it."""
     environment = dict(env)
+    # No worker, and none that leaves anything to a successor.
+    environment["ANSFLOW_STATE_DIR"] = ""
     # Under opentelemetry-instrument, Python would set telemetry up a first time before the probe does.
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
     environment["PYTHONPATH"] = os.pathsep.join(p for p in paths if not p.endswith("auto_instrumentation"))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from ansflow_instrumentation.configuration.file import read_config_file
 from support.instrumented_service import StartService, run_python
+from support.otlp_metrics import newest_metric
 from support.otlp_receiver import OtlpReceiver, attributes_of
 
 PROVIDERS = """
@@ -47,11 +48,9 @@ def _write(
 
 
 def _points(receiver: OtlpReceiver, name: str) -> list[tuple[dict[str, str], float]]:
+    metric = newest_metric(receiver, name)
     return [
         (attributes_of(list(point.attributes)), getattr(point, "as_int", 0) or getattr(point, "count", 0))
-        for scope in receiver.metrics[-1].resource_metrics[0].scope_metrics
-        for metric in scope.metrics
-        if metric.name == name
         for point in (metric.sum.data_points or metric.histogram.data_points)
     ]
 
@@ -135,7 +134,7 @@ def test_views_and_limits_of_a_file_hold(receiver: OtlpReceiver, tmp_path: Path)
 
 
 def test_a_file_holds_the_distros_settings(receiver: OtlpReceiver, tmp_path: Path) -> None:
-    """`distribution: ansflow:` is for the variables of the distro; the environment wins."""
+    """`distribution: ansflow:` has the distro's variables; the environment wins, a misspelt one is told."""
     variables = _write(
         receiver,
         tmp_path,
@@ -144,13 +143,18 @@ distribution:
   ansflow:
     metrics_dropped_attributes: {"*": [user, host]}
     metrics_cardinality_limits: 2
+    metric_buckets: {orders: [1]}
 """,
     )
-    run_python(
+    finished = run_python(
         MEASURE,
         receiver,
         tmp_path,
         variables={**variables, "ANSFLOW_METRICS_DROPPED_ATTRIBUTES": "*=host"},
+    )
+    assert finished.stderr.splitlines()[0] == (
+        "OTEL_CONFIG_FILE: distribution.ansflow.metric_buckets is ignored; expected the end of a variable's "
+        "name, as metrics_buckets"
     )
     assert _points(receiver, "orders") == [({"user": "0"}, 1), ({"otel.metric.overflow": "True"}, 9)]
 

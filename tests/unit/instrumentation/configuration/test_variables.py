@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.instrumented_service import StartService, run_python
+from support.otlp_metrics import newest_metric
 from support.otlp_receiver import OtlpReceiver
 
 
@@ -37,12 +38,7 @@ def test_old_semconv_is_bounded_where_it_is_wanted(start: StartService, receiver
     for number in range(20):
         assert service.get("/items/1", headers={"Host": f"host-{number}.example"}).status == 200
     service.stop()
-    (old,) = [
-        metric
-        for scope in receiver.metrics[-1].resource_metrics[0].scope_metrics
-        for metric in scope.metrics
-        if metric.name == "http.server.duration"
-    ]
+    old = newest_metric(receiver, "http.server.duration")
     counts = [point.count for point in old.histogram.data_points]
     assert counts == [1, 1, 1, 1, 16]
 
@@ -64,12 +60,7 @@ metrics.get_meter("shop").create_histogram("sizes").record(1)
         "ANSFLOW_METRICS_BUCKETS: 'c' is ignored; expected <instrument>=<value>, entries separated by "
         "semicolons",
     ]
-    (metric,) = [
-        metric
-        for scope in receiver.metrics[-1].resource_metrics[0].scope_metrics
-        for metric in scope.metrics
-        if metric.name == "sizes"
-    ]
+    metric = newest_metric(receiver, "sizes")
     assert list(metric.histogram.data_points[0].explicit_bounds) == [1, 2]
 
 
