@@ -1,0 +1,76 @@
+"""What several processes record with prometheus_client is counted once."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.exported_points import newest
+from support.instrumented_service import StartService, run_python
+from support.otlp_receiver import OtlpReceiver
+
+ON = {"ANSFLOW_PROMETHEUS_BRIDGE": "true"}
+
+FILES_OF_A_PREDECESSOR = """
+import os, subprocess, sys
+directory = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+before = f'''
+from prometheus_client.values import MultiProcessValue
+value = MultiProcessValue(lambda: {os.getpid()})
+value("counter", "orders", "orders_total", (), (), "Orders").inc(7)
+'''
+plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+subprocess.run([sys.executable, "-c", before], env=plain, check=True)
+assert os.listdir(directory) == [f"counter_{os.getpid()}.db"]
+
+from prometheus_client import Counter
+orders = Counter("orders", "Orders")
+orders.inc(2)
+if not os.fork():
+    orders.inc(3)
+"""
+
+REQUESTS = 60
+
+
+@pytest.mark.parametrize("multiprocess", [True, False], ids=["multiprocess", "each its own"])
+def test_finding_8_workers_counts_are_summed_once(
+    multiprocess: bool, receiver: OtlpReceiver, start: StartService, tmp_path: Path
+) -> None:
+    """Counts from before the fork, of workers that live and of recycled ones: each is counted once."""
+    variables = dict(ON)
+    if multiprocess:
+        (tmp_path / "prometheus").mkdir()
+        variables["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path / "prometheus")
+    service = start(
+        *("gunicorn", "prometheus_orders:application", "--bind", "127.0.0.1:{port}", "--preload"),
+        *("--workers", "2", "--max-requests", "10"),
+        variables=variables,
+    )
+    for _ in range(REQUESTS):
+        assert service.get("/").body == "taken"
+    service.stop()
+
+    counted: Counter[str] = Counter()
+    for key, point in newest(receiver, "shop_orders").items():
+        counted[key[-1]] += int(point.as_double)
+    assert counted == {"at the start": 5, "online": REQUESTS}
+    sizes = newest(receiver, "shop_order_size").values()
+    assert sum(point.count for point in sizes) == 5 + REQUESTS
+    assert sum(point.sum for point in sizes) == 5 * 7 + REQUESTS * 3
+    assert [sum(counts) for counts in zip(*(point.bucket_counts for point in sizes), strict=True)] == [
+        0,
+        5 + REQUESTS,
+        0,
+    ]
+
+
+def test_files_of_a_process_with_the_same_id_are_not_counted_again(
+    receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """prometheus_client goes on from what it finds in a file of its id; that was exported by who wrote it."""
+    directory = tmp_path / "prometheus"
+    directory.mkdir()
+    variables = {**ON, "PROMETHEUS_MULTIPROC_DIR": str(directory)}
+    finished = run_python(FILES_OF_A_PREDECESSOR, receiver, tmp_path, variables=variables)
+    assert finished.returncode == 0, finished.stderr
+    assert sorted(point.as_double for point in newest(receiver, "orders").values()) == [2, 3]
