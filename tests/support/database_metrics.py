@@ -2,16 +2,20 @@
 
 from collections import Counter
 
+from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from support.otlp_receiver import OtlpReceiver, attributes_of
-from support.recorded_calls import span_attributes
+from support.recorded_calls import attributes_counted, span_attributes
 
 __all__ = ["pools_at_each_export", "queries_by_trace", "query_counts"]
 
 
 def pools_at_each_export(receiver: OtlpReceiver) -> list[dict[tuple[str, str], int]]:
-    """Return connections by pool and state (used, idle, max), for each export of metrics."""
+    """Return connections by pool and state (used, idle, max), for each export of metrics.
+
+    The farewell of a process that ends is none.
+    """
     exports = []
     for request in receiver.metrics:
         connections = {}
@@ -21,6 +25,8 @@ def pools_at_each_export(receiver: OtlpReceiver) -> list[dict[tuple[str, str], i
                     if metric.name not in ("db.client.connection.count", "db.client.connection.max"):
                         continue
                     for point in metric.sum.data_points:
+                        if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
+                            continue
                         attributes = attributes_of(list(point.attributes))
                         state = attributes.get("db.client.connection.state", "max")
                         connections[attributes["db.client.connection.pool.name"], state] = point.as_int
@@ -29,21 +35,13 @@ def pools_at_each_export(receiver: OtlpReceiver) -> list[dict[tuple[str, str], i
 
 
 def query_counts(receiver: OtlpReceiver) -> Counter[tuple[str, str, str]]:
-    """Return how many queries the last export counted: by database, operation and error."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for group in receiver.metrics[-1].resource_metrics:
-        for scope in group.scope_metrics:
-            for metric in scope.metrics:
-                if metric.name == "db.client.operation.duration":
-                    for point in metric.histogram.data_points:
-                        attributes = attributes_of(list(point.attributes))
-                        key = (
-                            attributes["db.namespace"],
-                            attributes["db.operation.name"],
-                            attributes.get("error.type", ""),
-                        )
-                        counts[key] += point.count
-    return counts
+    """Return how many queries were counted: by database, operation and error."""
+    return Counter(
+        {
+            (a["db.namespace"], a["db.operation.name"], a.get("error.type", "")): count
+            for a, count in attributes_counted(receiver, "db.client.operation.duration")
+        }
+    )
 
 
 def queries_by_trace(receiver: OtlpReceiver) -> dict[str, list[tuple[str, str]]]:

@@ -1,7 +1,7 @@
 """How many connections each pool has, read from the pools themselves when metrics are collected.
 
 Counting what comes and goes is how such numbers drift (a connection that is dropped, a pool that is disposed,
-an event that arrives twice). So a pool is asked, and when it is gone, so are its series.
+an event that arrives twice). So a pool is asked; once it is gone it has none, and then no series.
 
 Source:
     https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools
@@ -44,6 +44,9 @@ class Usage:
     limit: int | None = None
 
 
+_NONE = Usage(0, 0)
+
+
 class ObservedPool(ABC):
     """Knows how to ask one pool. It is asked in the thread that exports, and must not keep the pool alive."""
 
@@ -81,6 +84,7 @@ class Pools:
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:
         self._lock = Lock()
         self._names: dict[ObservedPool, str | None] = {}
+        self._reported: dict[str, Database] = {}
         meter = metrics.get_meter(SCOPE_NAME, __version__, meter_provider, schema_url=SCHEMA_URL)
         meter.create_observable_up_down_counter(
             "db.client.connection.count",
@@ -131,10 +135,15 @@ class Pools:
     def forget_inherited(self) -> None:
         """Observe, in a forked child, only what is the child's own."""
         self._lock = Lock()  # another thread may have held it
+        self._reported = {}
         self._names = {pool: None for pool in self._names if not pool.is_gone and _survives_fork(pool)}
 
     def _count(self, _: CallbackOptions) -> Iterable[Observation]:
-        for name, database, usage in self._read():
+        reported = {name: (database, usage) for name, database, usage in self._read()}
+        # One that is gone has none: said once, since what is not said any more is kept by who heard it last.
+        ended = {name: (database, _NONE) for name, database in self._reported.items() if name not in reported}
+        self._reported = {name: database for name, (database, _) in reported.items()}
+        for name, (database, usage) in (*reported.items(), *ended.items()):
             for state, connections in (("used", usage.used), ("idle", usage.idle)):
                 attributes = {**_attributes(name, database), "db.client.connection.state": state}
                 yield Observation(connections, attributes)

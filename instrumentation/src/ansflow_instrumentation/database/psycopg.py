@@ -5,7 +5,7 @@ pool, a cursor factory, Django.
 """
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from time import perf_counter
 from types import ModuleType
 from typing import Any
@@ -66,10 +66,12 @@ def _patch_cursors(psycopg: Any, patches: Patches, recorder: "_Recorder") -> Non
         patches.replace(cursor, "execute", recorder.of_query)
     patches.replace(psycopg.Cursor, "executemany", recorder.of_batch)
     patches.replace(psycopg.Cursor, "stream", recorder.of_stream)
+    patches.replace(psycopg.Cursor, "copy", recorder.of_copy)
     for cursor in (psycopg.AsyncCursor, psycopg.AsyncServerCursor):
         patches.replace(cursor, "execute", recorder.of_async_query)
     patches.replace(psycopg.AsyncCursor, "executemany", recorder.of_async_batch)
     patches.replace(psycopg.AsyncCursor, "stream", recorder.of_async_stream)
+    patches.replace(psycopg.AsyncCursor, "copy", recorder.of_async_copy)
 
 
 class _Recorder:
@@ -159,6 +161,38 @@ class _Recorder:
             return result
 
         return execute_recorded
+
+    def of_copy(self, copy: Function) -> Function:
+        """Wrap `copy`, whose block is the operation: no library above psycopg records that."""
+
+        @contextmanager
+        def copy_recorded(cursor: Any, statement: Any, *args: Any, **kwargs: Any) -> Any:
+            started = perf_counter()
+            try:
+                with copy(cursor, statement, *args, **kwargs) as copying:
+                    yield copying
+            except BaseException as error:
+                self._record(cursor, statement, started, error)
+                raise
+            self._record(cursor, statement, started)
+
+        return copy_recorded
+
+    def of_async_copy(self, copy: Function) -> Function:
+        """Wrap an asynchronous `copy`."""
+
+        @asynccontextmanager
+        async def copy_recorded(cursor: Any, statement: Any, *args: Any, **kwargs: Any) -> Any:
+            started = perf_counter()
+            try:
+                async with copy(cursor, statement, *args, **kwargs) as copying:
+                    yield copying
+            except BaseException as error:
+                self._record(cursor, statement, started, error)
+                raise
+            self._record(cursor, statement, started)
+
+        return copy_recorded
 
     def of_stream(self, stream: Function) -> Function:
         """Wrap `stream`: what counts is the time in which rows were waited for, not that of their use."""
