@@ -1,6 +1,7 @@
 """aiohttp's client sessions.
 
-contrib's instrumentation loses the error of a failed call from the metric wherever the trace is not sampled.
+contrib's instrumentation loses the error of a call that raises from the metric wherever the trace is not
+sampled, and the status where aiohttp raises for it.
 """
 
 from collections.abc import Callable, Collection
