@@ -1,8 +1,8 @@
 """httpx's clients, synchronous and asynchronous.
 
-contrib's instrumentation has no duration for a call that raises (a time-out, a refused connection), so that a
-success rate made of it is 100 %; takes half a body for a success; makes each hop of a redirect a call; and sees
-nothing of a transport of the application's.
+contrib's instrumentation has no duration for a call that raises (a time-out, a refused connection), of which
+a success rate then knows nothing; takes half a body for a success; makes each hop of a redirect a call; and
+does not see a transport of the application's.
 """
 
 from collections.abc import Callable, Collection
