@@ -1,7 +1,6 @@
 """The platform's published names, and the dashboards and rules that use them."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from ansflow_stack.local import ports
 from support.load import Load
 from support.polling import poll_until
 from support.running_system import RunningSystem
-from support.standard_metrics import STANDARD_METRICS
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE: list[dict[str, Any]] = yaml.safe_load(
@@ -21,22 +19,11 @@ CATALOGUE: list[dict[str, Any]] = yaml.safe_load(
 )
 
 
-NOT_YET_RECORDED = frozenset(
-    {
-        metric.name
-        for metric in STANDARD_METRICS
-        if metric.name.startswith(("process_", "cpython_", "ansflow_eventloop"))
-    }
-)
-"""Names whose instrumentation is still being written; to be emptied, then removed."""
-
-
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry["name"])
 def test_a_published_name_is_served(
     system: RunningSystem, load: Load, business: None, entry: dict[str, Any]
 ) -> None:
     """It is in Prometheus with its type and its labels, no label empty."""
-    _skip_unless_recorded({entry["name"]})
     series = f"{entry['name']}_count" if entry["type"] == "histogram" else entry["name"]
 
     def served() -> None:
@@ -56,10 +43,6 @@ def test_a_dashboards_expression_has_data(
     system: RunningSystem, load: Load, business: None, expression: Expression
 ) -> None:
     """What Grafana would ask for a panel gives at least one series with a number."""
-    _skip_unless_recorded(
-        {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in re.findall(r"([a-z_:]+)\{", expression.expr)}
-        | set(re.findall(r"([a-z_:]+)\{", expression.expr))
-    )
 
     def has_data() -> None:
         samples = system.prometheus.query(resolve(expression.expr))
@@ -79,9 +62,3 @@ def test_all_rules_evaluate(system: RunningSystem, load: Load) -> None:
         assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
 
     poll_until(evaluated)
-
-
-def _skip_unless_recorded(names: set[str]) -> None:
-    missing = sorted(names & NOT_YET_RECORDED)
-    if missing:
-        pytest.skip(f"not recorded yet: {', '.join(missing)}")
