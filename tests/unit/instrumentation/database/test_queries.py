@@ -78,6 +78,7 @@ def test_a_sampled_query_has_a_span_that_its_duration_points_to(
     assert span.status.status_code is StatusCode.UNSET
     assert len(span.attributes or {}) == (7 if limits is None else 5)
     (point,) = telemetry.points()
+    assert [exemplar.span_id for exemplar in point.exemplars] == [span.context.span_id]
     assert point.sum == 0.25
     assert dict(point.attributes or {}) == {
         "db.system.name": "postgresql",
