@@ -46,8 +46,8 @@ INTERVAL_S = 0.1
 IDLE_INTERVAL_S = 0.5
 """Between two timers of a loop that has had nothing to do for a while."""
 
-IDLE_CPU_S = 0.001
-"""A loop's thread that used less CPU between two timers had nothing to do but the timer."""
+IDLE_SHARE = 0.01
+"""A loop whose thread used less of a CPU between two timers had next to nothing to do."""
 
 TIMERS_UNTIL_IDLE = 100
 """Timers in a row, ten seconds, after which a loop without anything to do counts as idle."""
@@ -112,7 +112,9 @@ class LoopProbe:
         for lag in lags(monotonic() - self._due, self._interval_s):
             self._lag.record(lag, None)
         cpu_s = thread_time()
-        self._idle_timers = self._idle_timers + 1 if cpu_s - self._cpu_s < IDLE_CPU_S else 0
+        self._idle_timers = (
+            self._idle_timers + 1 if cpu_s - self._cpu_s < IDLE_SHARE * self._interval_s else 0
+        )
         self._cpu_s = cpu_s
         self._interval_s = IDLE_INTERVAL_S if self._idle_timers >= TIMERS_UNTIL_IDLE else INTERVAL_S
         self._arm()

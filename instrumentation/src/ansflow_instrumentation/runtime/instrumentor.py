@@ -6,7 +6,8 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined] # the module is untyped
     BaseInstrumentor,
 )
-from opentelemetry.metrics import get_meter
+from opentelemetry.metrics import get_meter_provider
+from opentelemetry.sdk.metrics import MeterProvider
 
 from ansflow_instrumentation.client_calls import SCHEMA_URL
 from ansflow_instrumentation.runtime import event_loop, garbage, process, supervisors, thread_pools
@@ -31,9 +32,10 @@ class RuntimeInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped, as
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        meter = get_meter(
-            "ansflow_instrumentation.runtime", __version__, kwargs.get("meter_provider"), SCHEMA_URL
-        )
+        provider = kwargs.get("meter_provider") or get_meter_provider()
+        if not isinstance(provider, MeterProvider) or not getattr(provider, "_metric_readers", True):
+            return  # nobody would collect what is measured
+        meter = provider.get_meter("ansflow_instrumentation.runtime", __version__, SCHEMA_URL)
         with survive("Recognising supervisors"):
             supervisors.recognise()
         for part in PARTS:

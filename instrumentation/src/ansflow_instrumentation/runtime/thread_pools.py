@@ -133,7 +133,10 @@ def _note_executors(module: ModuleType) -> None:
 
 
 def _executor_pools() -> Iterator[tuple[str, Usage]]:
-    of_asgiref = {id(executor) for executor in _asgiref_executors()}
+    try:
+        of_asgiref = {id(executor) for executor in _asgiref_executors()}
+    except Exception:  # noqa: BLE001 # another version of asgiref
+        of_asgiref = set()
     for reference in _executors.valuerefs():
         executor = reference()
         if executor is None or executor._shutdown:

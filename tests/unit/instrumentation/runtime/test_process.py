@@ -59,12 +59,18 @@ def test_finding_3_each_prefork_worker_reports_its_own_memory(
     assert len(by_instance) == 3, "the master has none"
 
 
-def test_each_spawned_worker_reports_its_own(receiver: OtlpReceiver, start: StartService) -> None:
-    """Workers of uvicorn are processes of their own; their supervisor is not among them."""
-    service = start(
-        *("uvicorn", "runtime_kinds.main:app", "--port", "{port}", "--workers", "2"), variables=OFTEN
-    )
+SPAWNING = {
+    "uvicorn": ("uvicorn", "runtime_kinds.main:app", "--port", "{port}", "--workers", "2"),
+    "hypercorn": ("hypercorn", "runtime_kinds.main:app", "--bind", "127.0.0.1:{port}", "--workers", "2"),
+}
 
+
+@pytest.mark.parametrize("server", SPAWNING)
+def test_each_spawned_worker_reports_its_own(
+    server: str, receiver: OtlpReceiver, start: StartService
+) -> None:
+    """Spawned workers are processes of their own; their supervisor is not among them."""
+    service = start(*SPAWNING[server], variables=OFTEN)
     listening = time.time_ns()
 
     def both_are_there() -> None:
