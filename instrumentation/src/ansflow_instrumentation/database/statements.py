@@ -41,9 +41,9 @@ _MYSQL_LITERAL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COMMENT = "-/#"
-_LONG_IN = re.compile(
-    r"\b(IN) ?\( ?(?:\?|\$\d+|%s|%\(\w+\)s|:\w+)(?: ?, ?(?:\?|\$\d+|%s|%\(\w+\)s|:\w+))+ ?\)", re.IGNORECASE
-)
+_PLACEHOLDER = r"(?:\?|\$\d+|%s|%\(\w+\)s|:\w+)(?:::\w+)?"
+_LONG_IN = re.compile(rf"\b(IN) ?\( ?{_PLACEHOLDER}(?: ?, ?{_PLACEHOLDER})+ ?\)", re.IGNORECASE)
+_MANY_ROWS = re.compile(r"\b(VALUES ?\([^()]*+\))(?: ?, ?\([^()]*+\))+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,13 @@ def _describe(text: str, mysql: bool, is_cut: bool) -> Statement:
     return Statement(
         Summary(operation, summary),
         Summary(f"BATCH {operation}", f"BATCH {summary}"),
-        _LONG_IN.sub(r"\1 (?)", sanitised) + ("…" if is_cut else ""),
+        _shortened(sanitised) + ("…" if is_cut else ""),
     )
+
+
+def _shortened(text: str) -> str:
+    """Make statements alike that differ in how many values they compare with, or rows they insert."""
+    return _MANY_ROWS.sub(r"\1, …", _LONG_IN.sub(r"\1 (?)", text))
 
 
 def _sanitised(text: str, mysql: bool) -> str:
