@@ -6,5 +6,6 @@ queries      one span and one duration point a query, and who records it where o
 spans        the CLIENT spans
 pools        connections in use and idle, asked of the pools
 
-One module a library: `sqlalchemy`, `asyncpg`, `psycopg` (with `psycopg_pools`), `aiomysql`, `django_orm`.
+One module a library: `sqlalchemy` (with `sqlalchemy_pools`), `asyncpg`, `psycopg` (with `psycopg_pools`),
+`aiomysql`, `django_orm`.
 """
