@@ -15,24 +15,28 @@ interpreter's end.
 """
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
 from time import monotonic, sleep  # bound here: gevent's own may not be called where a signal is handled
+from types import ModuleType
 from typing import Any
 
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.trace import get_tracer_provider
 
+from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.workers import identity
 
 __all__ = [
     "FLUSH_TIMEOUT_VARIABLE",
     "flush_timeout_s",
+    "keep_log_handlers_from_waiting",
     "leave",
     "send_before_every_end",
     "start_over",
@@ -115,6 +119,27 @@ def send_before_every_end() -> None:
             exit_at_once(status)
 
     os._exit = send_and_exit  # type: ignore[assignment] # it does not return, but mypy cannot tell
+
+
+def keep_log_handlers_from_waiting() -> None:
+    """Let OpenTelemetry's log handlers flush in daemon threads.
+
+    `logging.config` flushes the handlers that it replaces, and `logging.shutdown` all of them, in a thread
+    each that is no daemon: with a Collector that does not answer, the interpreter waits for those before
+    anything else at its end, ten seconds a batch.
+    """
+    for module in ("opentelemetry.instrumentation.logging.handler", "opentelemetry.sdk._logs._internal"):
+        when_imported(module, _flush_in_daemon_thread)
+
+
+def _flush_in_daemon_thread(module: ModuleType) -> None:
+    def flush(handler: Any) -> None:
+        force_flush = getattr(handler._logger_provider, "force_flush", None)
+        if callable(force_flush):
+            with contextlib.suppress(RuntimeError):  # at the interpreter's end; `leave` has been there
+                threading.Thread(target=force_flush, daemon=True).start()
+
+    module.LoggingHandler.flush = flush
 
 
 def stay_ready() -> None:

@@ -38,6 +38,7 @@ def care_for_processes(env: MutableMapping[str, str]) -> None:
         return
     _cared_for = True
     leaving.send_before_every_end()
+    leaving.keep_log_handlers_from_waiting()
     let_the_reloader_end_gently()
     if threading.current_thread() is threading.main_thread():  # nobody else may set a signal's handler
         send_before_sigterm_ends_the_process()
