@@ -36,6 +36,9 @@ _logger = logging.getLogger(__name__)
 
 SCOPE = InstrumentationScope("ansflow_instrumentation.prometheus_bridge", __version__)
 
+SERVING = "opentelemetry.exporter.prometheus"
+"""The reader that is itself a collector of prometheus_client, served beside what would be added to it."""
+
 Produce = Callable[[], Sequence[Metric]]
 
 
@@ -47,6 +50,8 @@ def add_metrics(provider: Any, produce: Produce) -> None:
         produce: Gives the metrics at that moment; where it raises, the SDK's own are collected all the same.
     """
     for reader in provider._metric_readers:
+        if type(reader).__module__.startswith(SERVING):
+            continue
         reader._set_collect_callback(_adding(provider, reader._collect, produce))
 
 

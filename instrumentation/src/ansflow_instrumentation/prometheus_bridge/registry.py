@@ -42,8 +42,8 @@ NOT_OF_THE_APPLICATION = (
 )
 """Modules of collectors that are left out; the first three are what the runtime meters are for."""
 
-FORK_WAITS_S = 1.0
-"""A fork waits so long at most for a collector of the application's that is just being read."""
+LOCK_WAITS_S = 1.0
+"""So long at most is waited for a collector of the application's that is just being read or registered."""
 
 SUMMED = ("counter", "histogram", "summary")
 """Types of families whose values only rise, so that what was there before can be taken off."""
@@ -82,7 +82,9 @@ class RegistryReader:
         Yields:
             Objects like `prometheus_client.Metric`. A collector that fails is left out, with one warning.
         """
-        for collector in _collectors():
+        with self._reading:
+            collectors = _collectors()
+        for collector in collectors:
             if type(collector).__module__.startswith(NOT_OF_THE_APPLICATION):
                 continue
             try:
@@ -111,7 +113,7 @@ class RegistryReader:
 
     def prepare_fork(self) -> None:
         """Note, in the parent, what the child will have a copy of; nobody reads until it has forked."""
-        self._is_forking = self._reading.acquire(timeout=FORK_WAITS_S)
+        self._is_forking = self._reading.acquire(timeout=LOCK_WAITS_S)
         self._note_before_fork()
 
     def go_on(self) -> None:
@@ -158,8 +160,15 @@ def _collectors() -> list[Any]:
     registry: Any = getattr(sys.modules.get("prometheus_client.registry"), "REGISTRY", None)
     if registry is None:
         return []
-    with survive("Reading the collectors of prometheus_client"), registry._lock:
-        return list(registry._collector_to_names)
+    with survive("Reading the collectors of prometheus_client"):
+        # Held for as long as a collector that is being registered takes to describe itself; if that forks, it
+        # is this thread that holds it.
+        is_free = registry._lock.acquire(timeout=LOCK_WAITS_S)
+        try:
+            return list(registry._collector_to_names)
+        finally:
+            if is_free:
+                registry._lock.release()
     return [registry]  # all of them at once
 
 

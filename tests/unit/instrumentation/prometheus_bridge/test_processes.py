@@ -29,6 +29,27 @@ if not os.fork():
     orders.inc(3)
 """
 
+FORKING_COLLECTOR = """
+import os
+from prometheus_client import REGISTRY, Counter
+
+class Forking:
+    asked = 0
+
+    def collect(self):
+        self.asked += 1
+        if self.asked > 1:
+            return []
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        return []
+
+REGISTRY.register(Forking())
+Counter("orders", "Orders").inc(2)
+"""
+
 REQUESTS = 60
 
 
@@ -74,3 +95,10 @@ def test_files_of_a_process_with_the_same_id_are_not_counted_again(
     finished = run_python(FILES_OF_A_PREDECESSOR, receiver, tmp_path, variables=variables)
     assert finished.returncode == 0, finished.stderr
     assert sorted(point.as_double for point in newest(receiver, "orders").values()) == [2, 3]
+
+
+def test_a_collector_that_forks_holds_nobody_up(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A collector is asked while it is registered, under the registry's lock: a fork does not wait for it."""
+    finished = run_python(FORKING_COLLECTOR, receiver, tmp_path, variables=ON)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert [point.as_double for point in newest(receiver, "orders").values()] == [2]
