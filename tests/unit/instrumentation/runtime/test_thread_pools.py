@@ -8,6 +8,7 @@ from support.otlp_receiver import OtlpReceiver
 
 OWN_POOLS = """
 import asyncio, time
+from asgiref.sync import sync_to_async
 from concurrent.futures import ThreadPoolExecutor
 from opentelemetry.metrics import get_meter_provider
 
@@ -17,8 +18,10 @@ async def main():
     busy = [named.submit(time.sleep, 1) for _ in range(5)]
     await asyncio.to_thread(time.sleep, 0)
     for pool in unnamed: pool.submit(int).result()
-    time.sleep(0.2)
+    views = [asyncio.ensure_future(sync_to_async(time.sleep)(1)) for _ in range(3)]
+    await asyncio.sleep(0.2)
     get_meter_provider().force_flush()
+    await asyncio.gather(*views)
     named.shutdown(cancel_futures=True)
 
 asyncio.run(main())
@@ -59,5 +62,9 @@ def test_executors_go_by_their_names(receiver: OtlpReceiver, tmp_path: Path) -> 
     assert threads["images", "used"] == 2
     assert threads["asyncio", "idle"] == 1
     assert threads["ThreadPoolExecutor", "idle"] == 2
-    queued = [p.as_int for _, a, p in points(receiver, "ansflow.threadpool.queue") if a["pool"] == "images"]
-    assert max(queued) == 3
+    assert threads["asgiref", "used"] == 1, "the one thread of synchronous views"
+    queued = {
+        pool: max(p.as_int for _, a, p in points(receiver, "ansflow.threadpool.queue") if a["pool"] == pool)
+        for pool in ("images", "asgiref")
+    }
+    assert queued == {"images": 3, "asgiref": 2}

@@ -31,5 +31,5 @@ async def block() -> None:
 
 @app.get("/threads")
 def threads() -> None:
-    """Keep a thread for half a second."""
-    time.sleep(0.5)
+    """Keep a thread for most of a second."""
+    time.sleep(0.8)
