@@ -178,7 +178,7 @@ def starting_services(receiver: OtlpReceiver, import_path: Path, directory: Path
             server = serving(
                 [part.format(port=port) for part in command],
                 port,
-                telemetry_environment(receiver, import_path, variables),
+                telemetry_environment(receiver, import_path, {**_own_state(directory), **(variables or {})}),
                 directory / f"server-{port}.log",
                 bin_dir=bin_dir,
             )
@@ -210,13 +210,20 @@ def run_python(
     scripts = Path(sys.executable).parent
     return subprocess.run(
         [scripts / "opentelemetry-instrument", sys.executable, "-c", program],
-        env=telemetry_environment(receiver, import_path or directory, variables),
+        env=telemetry_environment(
+            receiver, import_path or directory, {**_own_state(directory), **(variables or {})}
+        ),
         cwd=directory,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def _own_state(directory: Path) -> dict[str, str]:
+    """Keep what workers leave to each other with the test."""
+    return {"ANSFLOW_STATE_DIR": str(directory / "state")}
 
 
 def _wait_for_port(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:

@@ -3,9 +3,13 @@
 Only public types of the SDK are used, but for the place of the exporter in its reader.
 """
 
+import dataclasses
 import logging
+import os
 import time
+import uuid
 import weakref
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.sdk.metrics.export import (
@@ -14,6 +18,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
     PeriodicExportingMetricReader,
 )
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
 from opentelemetry.sdk.version import __version__ as sdk_version
 
 from ansflow_instrumentation.survive import survive
@@ -40,6 +45,7 @@ class CarryingExporter(MetricExporter):
         self._name = name
         self._totals: Totals | None = None
         self._is_ready = False
+        self._resource: Resource | None = None
         self._last: MetricsData | None = None
         _exporters.add(self)
 
@@ -62,14 +68,29 @@ class CarryingExporter(MetricExporter):
         with survive("Carrying the totals of the worker before on"):
             if not self._is_ready:
                 self._is_ready = True
-                slot = identity.slot_of_this_process()
-                if slot is not None:
-                    file = slot.files.with_name(f"{slot.files.name}.{self._name}.json")
-                    self._totals = Totals(file, time.time())
+                self._prepare()
             if self._totals is not None:
                 metrics_data = self._totals.added_to(metrics_data)
+            elif self._resource is not None:
+                metrics_data = _of_another(self._resource, metrics_data)
         self._last = metrics_data
         return self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+
+    def _prepare(self) -> None:
+        slot = identity.slot_of_this_process()
+        if slot is None:
+            return
+        if _may_write(slot.files.parent):
+            file = slot.files.with_name(f"{slot.files.name}.{self._name}.json")
+            self._totals = Totals(file, time.time())
+        else:
+            # A master of root's whose workers are another user's, say. A slot whose sums begin at zero each
+            # time would be worse than none: not every reset is seen as one.
+            self._resource = Resource({SERVICE_INSTANCE_ID: str(uuid.uuid4())})
+            _logger.warning(
+                "%s is not this user's any more: metrics of this worker have a random service.instance.id",
+                slot.files.parent,
+            )
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Have the exporter flush.
@@ -96,7 +117,8 @@ class CarryingExporter(MetricExporter):
 
     def start_over(self) -> None:
         """Go on from another slot, in a forked child."""
-        self._totals, self._is_ready, self._last = None, False, None
+        self._totals, self._resource, self._last = None, None, None
+        self._is_ready = False
 
 
 _exporters: "weakref.WeakSet[CarryingExporter]" = weakref.WeakSet()
@@ -119,6 +141,17 @@ def carry_totals_on(provider: Any) -> None:
                 "opentelemetry-sdk %s is not built as expected: a worker's successor begins at zero",
                 sdk_version,
             )
+
+
+def _may_write(folder: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=effective)
+
+
+def _of_another(resource: Resource, data: MetricsData) -> MetricsData:
+    return MetricsData(
+        [dataclasses.replace(one, resource=one.resource.merge(resource)) for one in data.resource_metrics]
+    )
 
 
 def start_over() -> None:

@@ -103,9 +103,9 @@ def directory(configured: str | None) -> Path | None:
     """Find, or make, this user's directory for slots.
 
     Args:
-        configured: The user's choice; empty for none at all, None for the default: in memory (`/dev/shm`,
-            which containers have even where their root is read-only), else in the directory for temporary
-            files.
+        configured: The user's choice of where; empty for nowhere, None for the default: in memory
+            (`/dev/shm`, which containers have even where their root is read-only), else where temporary files
+            are.
 
     Returns:
         The directory, which only this user can write to; None where there is none.
@@ -113,7 +113,8 @@ def directory(configured: str | None) -> Path | None:
     if sys.platform == "win32" or configured == "":
         return None
     name = f"ansflow-{os.geteuid()}"
-    candidates = [Path(configured)] if configured else [Path("/dev/shm") / name, _temporary() / name]  # noqa: S108 # owner and mode are checked
+    parents = [Path(configured)] if configured else [Path("/dev/shm"), _temporary()]  # noqa: S108 # owner and mode are checked
+    candidates = [parent / name for parent in parents]
     for candidate in candidates:
         try:
             candidate.mkdir(mode=0o700, parents=bool(configured), exist_ok=True)

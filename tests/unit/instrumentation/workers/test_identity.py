@@ -13,7 +13,7 @@ import pytest
 from ansflow_instrumentation.workers import identity
 from ansflow_instrumentation.workers.processes import is_resource_tracker
 from ansflow_instrumentation.workers.slots import ABANDONED_AFTER_S, Slots, directory, remove_abandoned
-from support.instrumented_service import StartService, free_port, serving, telemetry_environment
+from support.instrumented_service import StartService, free_port, run_python, serving, telemetry_environment
 from support.otlp_receiver import OtlpReceiver
 from support.vanilla import VANILLA
 
@@ -195,13 +195,36 @@ def test_a_directory_that_others_write_to_is_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Identities and totals are read from nobody else's files."""
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    shared.chmod(0o777)
-    assert directory(str(shared)) is None
-    assert str(shared) in caplog.text
+    own = tmp_path / "new" / f"ansflow-{os.geteuid()}"
+    assert directory(str(own.parent)) == own
+    assert own.stat().st_mode & 0o777 == 0o700
+    own.chmod(0o777)
+    assert directory(str(own.parent)) is None
+    assert str(own) in caplog.text
     assert directory("") is None
-    assert directory(str(tmp_path / "new" / "own")) == tmp_path / "new" / "own"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_worker_that_becomes_another_user_has_an_identity_of_its_own(
+    receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """Where it cannot leave its totals to a successor, a worker does not take a predecessor's place."""
+    program = """
+import os, sys
+from opentelemetry import metrics
+if not os.fork():
+    os.setuid(65534)
+    metrics.get_meter("test").create_counter("shop.orders").add(1)
+    sys.exit(0)
+os.wait()
+"""
+    for _ in range(2):
+        process = run_python(program, receiver, tmp_path, variables=BUFFERED)
+        assert process.stderr.count("is not this user's any more") == 1, process.stderr
+    assert receiver.sums("shop.orders") == {("shop.orders",): 2}
+    ids = {resource["service.instance.id"] for resource in receiver.resources()}
+    assert len(ids) >= 2
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize(
