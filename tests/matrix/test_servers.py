@@ -77,12 +77,6 @@ def test_every_websocket_message_is_counted(request: pytest.FixtureRequest, run:
     """N connections and M messages are N and M, none is active afterwards; a connection is one span."""
     if not run.cell.server.websockets:
         pytest.skip("the server has no WebSockets")
-    if run.cell in DJANGO_CELLS and run.cell.server_name == "daphne":
-        request.applymarker(
-            pytest.mark.xfail(
-                reason="daphne stops its loop while a consumer is still leaving, so that the span never ends"
-            )
-        )
     room = ("endpoint", ROOM if run.cell in FASTAPI_CELLS else DJANGO_ROOM)
     assert sums(run.received, "ansflow.websocket.connections") == {(room,): CONNECTIONS}
     assert sums(run.received, "ansflow.websocket.connections.active") == {(room,): 0}

@@ -16,8 +16,8 @@ from ansflow_instrumentation.cache.operations import Status as Outcome
 from ansflow_instrumentation.cache.redis_commands import Command, command_of, query_text
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
 from ansflow_instrumentation.database.queries import Database, database
-from ansflow_instrumentation.database.spans import QuerySpans
 from ansflow_instrumentation.recording import HistogramSeries
+from ansflow_instrumentation.spans.client import ClientSpans
 from ansflow_instrumentation.version import __version__
 
 __all__ = ["Call", "Calls", "database_of_pool"]
@@ -41,7 +41,7 @@ class Calls:
     """Begins calls, with the instruments they are recorded by."""
 
     def __init__(self) -> None:
-        self.spans = QuerySpans(trace.get_tracer(SCOPE, __version__, schema_url=SCHEMA_URL))
+        self.spans = ClientSpans(trace.get_tracer(SCOPE, __version__, schema_url=SCHEMA_URL))
         meter = metrics.get_meter(SCOPE, __version__, schema_url=SCHEMA_URL)
         self.durations: HistogramSeries[tuple[Database, str, str | None]] = HistogramSeries(
             meter.create_histogram(

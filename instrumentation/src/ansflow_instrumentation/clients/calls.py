@@ -32,9 +32,9 @@ from opentelemetry.util.http import (
 
 from ansflow_instrumentation.business import current_integration_type
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name, sampled_context
-from ansflow_instrumentation.clients.spans import CallSpans
 from ansflow_instrumentation.clients.urls import Server, redacted, server_of
 from ansflow_instrumentation.recording import HistogramSeries
+from ansflow_instrumentation.spans.client import ClientSpans
 from ansflow_instrumentation.version import __version__
 
 __all__ = ["DURATION_BOUNDS", "Call", "Calls"]
@@ -91,7 +91,7 @@ class Calls:
     """
 
     def __init__(self, library: str) -> None:
-        self.spans = CallSpans(trace.get_tracer(SCOPE_NAME, __version__, schema_url=SCHEMA_URL))
+        self.spans = ClientSpans(trace.get_tracer(SCOPE_NAME, __version__, schema_url=SCHEMA_URL))
         meter = metrics.get_meter(SCOPE_NAME, __version__, schema_url=SCHEMA_URL)
         self.durations: HistogramSeries[_Kind] = HistogramSeries(
             meter.create_histogram(

@@ -29,9 +29,9 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Status, StatusCode, TracerProvider
 
 from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
-from ansflow_instrumentation.database.spans import QuerySpans
 from ansflow_instrumentation.database.statements import describe
 from ansflow_instrumentation.recording import HistogramSeries
+from ansflow_instrumentation.spans.client import ClientSpans
 from ansflow_instrumentation.version import __version__
 
 __all__ = [
@@ -198,7 +198,7 @@ class Queries:
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
         self._has_warned = False
-        self._spans = QuerySpans(
+        self._spans = ClientSpans(
             trace.get_tracer(SCOPE_NAME, __version__, tracer_provider, schema_url=SCHEMA_URL)
         )
         meter = metrics.get_meter(SCOPE_NAME, __version__, meter_provider, schema_url=SCHEMA_URL)

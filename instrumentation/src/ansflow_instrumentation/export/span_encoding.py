@@ -24,6 +24,10 @@ from opentelemetry.exporter.otlp.proto.common._internal.trace_encoder import _SP
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanKind, Status
+
+from ansflow_instrumentation.spans.fast import UNSET
+from ansflow_instrumentation.spans.sdk import NO_STATE
 
 __all__ = ["encode"]
 
@@ -36,6 +40,8 @@ MAX_REMEMBERED = 4096
 _TIMES = Struct("<BQBQ").pack
 _START, _END = 0x39, 0x41
 _KINDS = {kind: bytes((0x30, number)) for kind, number in _SPAN_KIND_MAP.items()}
+SERVER, CLIENT = SpanKind.SERVER, SpanKind.CLIENT
+_SERVER, _CLIENT = _KINDS[SERVER], _KINDS[CLIENT]
 _LOCAL_PARENT = b"\x85\x01" + (0x100).to_bytes(4, "little")
 _REMOTE_PARENT = b"\x85\x01" + (0x300).to_bytes(4, "little")
 _NO_STATUS = b"\x7a\x00"
@@ -79,8 +85,8 @@ def _resource_spans(resource: Resource, scope: InstrumentationScope | None, span
 
 
 def _span(span: ReadableSpan) -> bytes:
-    context = span._context
-    if span._events or span._links or context is None or span._start_time is None or span._end_time is None:
+    context, events, links = span._context, span._events, span._links
+    if events or links or context is None or span._start_time is None or span._end_time is None:
         stock: bytes = _encode_span(span).SerializeToString()
         return stock
     name = span._name.encode()
@@ -90,8 +96,9 @@ def _span(span: ReadableSpan) -> bytes:
         b"\x12\x08",
         context.span_id.to_bytes(8, "big"),
     ]
-    if context.trace_state:
-        parts.append(_field(0x1A, ",".join(f"{k}={v}" for k, v in context.trace_state.items()).encode()))
+    state = context.trace_state
+    if state is not NO_STATE and state:
+        parts.append(_field(0x1A, ",".join(f"{k}={v}" for k, v in state.items()).encode()))
     parent = span._parent
     flags = _LOCAL_PARENT
     if parent is not None:
@@ -99,18 +106,23 @@ def _span(span: ReadableSpan) -> bytes:
         if parent.is_remote:
             flags = _REMOTE_PARENT
     parts.append(b"\x2a" + _varint(len(name)) + name)
-    parts.append(_KINDS[span.kind])
+    kind = span._kind
+    parts.append(_SERVER if kind is SERVER else _CLIENT if kind is CLIENT else _KINDS[kind])
     parts.append(_TIMES(_START, span._start_time, _END, span._end_time))
     attributes = span._attributes
-    if attributes:
+    if type(attributes) is dict:
+        _append_attributes(parts, attributes)
+    elif attributes:
         _append_attributes(parts, getattr(attributes, "_dict", attributes))
         if dropped := span.dropped_attributes:
             parts.append(b"\x50" + _varint(dropped))
-    if dropped := span.dropped_events:
+    # A tuple has dropped nothing.
+    if type(events) is not tuple and (dropped := span.dropped_events):
         parts.append(b"\x60" + _varint(dropped))
-    if dropped := span.dropped_links:
+    if type(links) is not tuple and (dropped := span.dropped_links):
         parts.append(b"\x70" + _varint(dropped))
-    parts.append(_status(span))
+    status = span._status
+    parts.append(_NO_STATUS if status is UNSET else _encoded_status(status))
     parts.append(flags)
     return b"".join(parts)
 
@@ -148,8 +160,7 @@ def _attribute(key: str, value: object) -> bytes:
     return _field(0x4A, _encode_key_value(key, value).SerializeToString())
 
 
-def _status(span: ReadableSpan) -> bytes:
-    status = span._status
+def _encoded_status(status: Status) -> bytes:
     code = status.status_code.value
     if not code and not status.description:
         return _NO_STATUS

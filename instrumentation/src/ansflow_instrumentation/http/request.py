@@ -11,13 +11,13 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from ansflow_instrumentation.http.spans import context_of
 from ansflow_instrumentation.http.telemetry import (
     HttpTelemetry,
     complete_span,
     error_name,
     exemplar_context,
 )
+from ansflow_instrumentation.spans.server import context_of
 
 __all__ = ["ServedRequest"]
 

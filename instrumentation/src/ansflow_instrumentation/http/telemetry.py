@@ -11,7 +11,8 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer
 from ansflow_instrumentation.http.incoming import Parent
 from ansflow_instrumentation.http.instruments import HttpMeters, KindSeries, WebSocketMeters
 from ansflow_instrumentation.http.settings import HttpSettings
-from ansflow_instrumentation.http.spans import RequestSpan, ServerSpans
+from ansflow_instrumentation.spans.fast import FastSpan
+from ansflow_instrumentation.spans.server import ServerSpans
 from ansflow_instrumentation.version import __version__
 
 __all__ = ["HttpTelemetry", "complete_span", "error_name"]
@@ -108,7 +109,7 @@ def complete_span(
         return
     if error is not None:
         span.set_status(Status(StatusCode.ERROR))
-    if isinstance(span, RequestSpan):
+    if isinstance(span, FastSpan):
         span.complete(name, attributes, end_time)
     else:
         span.update_name(name)

@@ -28,9 +28,9 @@ from ansflow_instrumentation.http.asgi import (
     authority_of,
     request_attributes,
 )
-from ansflow_instrumentation.http.spans import context_of
 from ansflow_instrumentation.http.telemetry import HttpTelemetry, complete_span, error_name, exemplar_context
 from ansflow_instrumentation.ownership import OWNED
+from ansflow_instrumentation.spans.server import context_of
 
 __all__ = ["MESSAGE_SPANS_VARIABLE", "UNKNOWN_ENDPOINT", "WebSocketConnection", "serve"]
 
@@ -133,7 +133,8 @@ class WebSocketConnection:
         elif kind == "websocket.disconnect" and self._code is None:
             code = message.get("code")
             self._code = ABNORMAL_CLOSURE if code is None else code
-            self._end_connection()
+            # Here, and not when the application returns: Daphne may stop its loop before that.
+            self.finish()
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -196,7 +197,7 @@ class WebSocketConnection:
         Args:
             error: The exception. A disconnection that was not handled is none of the server's failures.
         """
-        if isinstance(error, CancelledError) or type(error).__name__ in _DISCONNECTS:
+        if self._finished or isinstance(error, CancelledError) or type(error).__name__ in _DISCONNECTS:
             return
         self._error = error_name(error)
         if self._code is None:

@@ -1,0 +1,1 @@
+"""Spans that cost a fraction of the SDK's: of requests (`server`) and of calls (`client`)."""
