@@ -73,7 +73,7 @@ def test_every_request_is_one_server_span(run: Run) -> None:
     assert {span.kind for span in run.received.spans()} == {Span.SPAN_KIND_SERVER}
 
 
-def test_every_websocket_message_is_counted(request: pytest.FixtureRequest, run: Run) -> None:
+def test_every_websocket_message_is_counted(run: Run) -> None:
     """N connections and M messages are N and M, none is active afterwards; a connection is one span."""
     if not run.cell.server.websockets:
         pytest.skip("the server has no WebSockets")
