@@ -3,11 +3,12 @@
 A slot's series are read by Prometheus, which takes a sum that falls for a reset, and one that rises for a
 sum that goes on. If a successor began at zero, each recycling would lose what it should not: a scrape that
 comes after the successor has passed its predecessor's last value sees no reset at all, and where workers are
-recycled more often than they are scraped, whole lives go unseen (measured: of 1,000 requests in 200 lives
-of five, `increase()` gave 5). Start times do not help: the Collector's Prometheus exporter keeps the newest
-point of a series, and Prometheus looks at values. A successor that carries its predecessor's sums on has no resets, whenever it is scraped: a slot's sum only rises, `increase()`
-over it is exact, and its start time stays true: from the slot's first measurement to now. It also sends what
-the predecessor could not, if the Collector was away.
+recycled more often than they are scraped, whole lives go unseen (measured: of 1,000 requests in 200 lives of
+five, `increase()` gave 5). Start times do not help: the Collector's Prometheus exporter keeps the newest
+point of a series, and Prometheus looks at values. A successor that carries its predecessor's sums on has no
+resets, whenever it is scraped: a slot's sum only rises, `increase()` over it is exact, and its start time
+stays true: from the slot's first measurement to now. It also sends what the predecessor could not, if the
+Collector was away.
 
 So, between a periodic reader and its exporter (see `carrying`), cumulative monotonic sums and histograms have
 the predecessor's totals added, and the new totals are written to the slot's file before they are sent.
