@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .setups import Setup
 from .sink import Sink
 
-__all__ = ["ROOT", "ROUTES_VARIABLE", "SETUP_VARIABLE", "environment"]
+__all__ = ["ROOT", "ROUTES_VARIABLE", "SETUP_VARIABLE", "environment", "state_folder"]
 
 ROOT = Path(__file__).parents[2]
 """Folder that the processes are started in."""
@@ -16,6 +17,16 @@ ROUTES_VARIABLE = "BENCH_ROUTES"
 
 SETUP_VARIABLE = "BENCH_SETUP"
 """Name of the set-up that a server serves."""
+
+
+def state_folder() -> "TemporaryDirectory[str]":
+    """Make a folder for the state of one process: in memory where there is such a place, as by default.
+
+    Returns:
+        The folder, which is removed when its context ends.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 # the folder in it is made safely
+    return TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
 
 
 def environment(setup: Setup, sink: Sink, export_interval_s: int, state: Path) -> dict[str, str]:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from .effort import Effort
-from .environment import ROOT, environment
+from .environment import ROOT, environment, state_folder
 from .progress import report
 from .results import Delivery, Measure, Part, Result
 from .setups import Framework, Setup
@@ -146,7 +145,7 @@ def _run_block(contenders: list[Contender], workload: Workload, effort: Effort) 
 
 @contextmanager
 def _contending(setup: Setup, routes: int) -> Iterator[Contender]:
-    with Sink() as sink, TemporaryDirectory() as state:
+    with Sink() as sink, state_folder() as state:
         worker = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker", setup.name, str(routes)],
             cwd=ROOT,

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from .cpu import tree_cpu_s
 from .effort import Effort
-from .environment import ROOT, ROUTES_VARIABLE, SETUP_VARIABLE, environment
+from .environment import ROOT, ROUTES_VARIABLE, SETUP_VARIABLE, environment, state_folder
 from .progress import report
 from .results import Delivery, Measure, Part, Result
 from .setups import Framework, Setup
@@ -191,7 +191,7 @@ def _contending(setup: Setup, routes: int, effort: Effort, directory: Path) -> I
     if setup.zero_code:
         command.insert(0, str(scripts / "opentelemetry-instrument"))
     output = directory / f"{setup.framework}-{setup.key}-{routes}.log"
-    with Sink() as sink, TemporaryDirectory() as state, output.open("wb") as log:
+    with Sink() as sink, state_folder() as state, output.open("wb") as log:
         server = subprocess.Popen(
             command,
             cwd=ROOT,
