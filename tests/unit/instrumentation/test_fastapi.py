@@ -209,3 +209,29 @@ def test_an_incoming_trace_goes_on(
     assert (traced.trace_id.hex(), traced.parent_span_id.hex()) == (trace, parent)
     assert fresh.parent_span_id == b""
     assert fresh.trace_id != traced.trace_id
+
+
+def test_the_stock_instrumentation_can_be_brought_back(start: StartService, receiver: OtlpReceiver) -> None:
+    """By a variable requests are recorded by contrib's, once, and by nobody else."""
+    variables = {**ONLY_AT_THE_END, "ANSFLOW_HTTP_INSTRUMENTATION": "contrib"}
+    service = start("uvicorn", "fastapi_shop.main:app", "--port", "{port}", variables=variables)
+    service.get_many("/items/1", 5)
+    service.get_many("/mounted/things/1", 3)
+    service.stop()
+    scopes = {
+        scope.scope.name
+        for request in receiver.traces
+        for group in request.resource_spans
+        for scope in group.scope_spans
+    }
+    assert scopes == {"opentelemetry.instrumentation.fastapi"}
+    assert receiver.requests_counted() == {"/items/{item_id}": 5, "/mounted": 3}
+
+
+def test_a_misspelt_choice_is_one_warning(start: StartService, receiver: OtlpReceiver) -> None:
+    """A value that is neither `fast` nor `contrib` is named, and requests are recorded all the same."""
+    variables = {**ONLY_AT_THE_END, "ANSFLOW_HTTP_INSTRUMENTATION": "quick"}
+    service = start("uvicorn", "fastapi_shop.main:app", "--port", "{port}", variables=variables)
+    service.get("/items/1")
+    assert service.stop().count("ANSFLOW_HTTP_INSTRUMENTATION='quick' is neither") == 1
+    assert receiver.requests_counted() == {"/items/{item_id}": 1}

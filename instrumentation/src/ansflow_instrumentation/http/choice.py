@@ -1,5 +1,6 @@
 """Which instrumentation records HTTP requests: this package's, or contrib's."""
 
+import functools
 import logging
 from collections.abc import Mapping
 
@@ -20,9 +21,13 @@ def is_contrib_chosen(env: Mapping[str, str]) -> bool:
     Returns:
         Whether they are; with a warning, and false, where the variable has neither of its values.
     """
-    value = env.get(HTTP_INSTRUMENTATION_VARIABLE, "")
+    return _choice(env.get(HTTP_INSTRUMENTATION_VARIABLE, "")) == "contrib"
+
+
+@functools.cache
+def _choice(value: str) -> str:
     if value not in ("", "fast", "contrib"):
         _logger.warning(
             "%s=%r is neither 'fast' nor 'contrib'; 'fast' is used", HTTP_INSTRUMENTATION_VARIABLE, value
         )
-    return value == "contrib"
+    return value
