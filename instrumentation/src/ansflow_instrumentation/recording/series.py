@@ -28,7 +28,7 @@ class _SeriesByKey(Generic[Key, Bound]):
     """
 
     def __init__(self, bind: Callable[[Attributes], Bound], attributes: Callable[[Key], Attributes]) -> None:
-        self._bind = bind
+        self._bind: Callable[[Attributes], Bound] = bind
         self._attributes = attributes
         self._by_key: dict[Key, Bound] = {}
 
