@@ -11,9 +11,7 @@ expected, every measurement goes through the instrument: slower, and as right.
 
 import os
 import weakref
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from time import time_ns
 from typing import Any
 
 from opentelemetry.context import Context
@@ -21,12 +19,11 @@ from opentelemetry.metrics import Counter, Histogram
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 from opentelemetry.util.types import Attributes
 
-from ansflow_instrumentation.recording import sdk
+from ansflow_instrumentation.recording import direct, sdk
+from ansflow_instrumentation.recording.direct import Record
 from ansflow_instrumentation.recording.exemplars import LatestByBucket
 
 __all__ = ["BoundCounter", "BoundHistogram"]
-
-Record = Callable[[float, SpanContext | None], None]
 
 _bound: "weakref.WeakSet[_Bound]" = weakref.WeakSet()
 _EMPTY = Context()
@@ -104,31 +101,8 @@ class BoundHistogram(_Bound):
         self._instrument.record(value, self._attributes, context)
 
     def _to_one(self, consumer: Any, aggregation: Any) -> Record:
-        storages = consumer._reader_storages
-        lock = aggregation._lock
-        bounds = aggregation._boundaries
-        buckets = len(bounds) + 1
         exemplars = LatestByBucket.take_over(aggregation, consumer, self._attributes)
-
-        def record(value: float, span_context: SpanContext | None = None) -> None:
-            if consumer._reader_storages is not storages:  # a reader was added or removed
-                self._record_and_bind(value, span_context)
-                return
-            bucket = bisect_left(bounds, value)
-            with lock:
-                counts = aggregation._value
-                if counts is None:
-                    counts = aggregation._value = [0] * buckets
-                counts[bucket] += 1
-                aggregation._sum += value
-                if value < aggregation._min:
-                    aggregation._min = value
-                if value > aggregation._max:
-                    aggregation._max = value
-            if span_context is not None and exemplars is not None:
-                exemplars.latest[bucket] = (value, time_ns(), span_context)
-
-        return record
+        return direct.record_to(aggregation, exemplars, consumer, self._record_and_bind)
 
     def _to_each(self, consumer: Any, aggregations: Sequence[Any]) -> Record:
         storages = consumer._reader_storages
@@ -166,20 +140,7 @@ class BoundCounter(_Bound):
         self._instrument.add(amount, self._attributes, _EMPTY)
         found = self._aggregations()
         if found is not None and len(found[1]) == 1 and sdk.is_sum(found[1][0]):
-            self.add = self._to_one(found[0], found[1][0])
-
-    def _to_one(self, consumer: Any, aggregation: Any) -> Callable[[float], None]:
-        storages = consumer._reader_storages
-        lock = aggregation._lock
-
-        def add(amount: float) -> None:
-            if consumer._reader_storages is not storages:
-                self._add_and_bind(amount)
-                return
-            with lock:
-                aggregation._value = (aggregation._value or 0) + amount
-
-        return add
+            self.add = direct.add_to(found[1][0], found[0], self._add_and_bind)
 
 
 def _unbind_all() -> None:
