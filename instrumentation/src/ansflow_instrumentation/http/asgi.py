@@ -136,6 +136,8 @@ async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: 
     finally:
         detach(token)
         request.finish()
+        # The request has the server's `send`, which has the scope: a cycle for the garbage collector, else.
+        scope.pop(OWNED, None)
 
 
 def _attributes(

@@ -277,3 +277,4 @@ async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: 
     finally:
         detach(token)
         connection.finish()
+        scope.pop(OWNED, None)  # as for requests

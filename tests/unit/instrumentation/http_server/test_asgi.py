@@ -1,10 +1,13 @@
 """One HTTP request over ASGI, recorded by the real SDK. Tests that are named after findings say which."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from typing import Any
 
 import pytest
+from ansflow_instrumentation.http import asgi
 from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.sampling import (
@@ -24,6 +27,10 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 async def ok(scope: Any, receive: Any, send: Any) -> None:
     """Answer with 200 and five bytes."""
     await answer(send, 200, b"hello")
+
+
+async def never() -> Any:
+    """Receive nothing."""
 
 
 async def test_a_request_is_one_server_span_and_one_duration_point() -> None:
@@ -376,6 +383,28 @@ async def test_a_proxy_prefix_hides_no_health_path(monkeypatch: pytest.MonkeyPat
     for path in ("/api/health/live", "/api/healthcare", "/health"):
         await recorded.request(ok, path=path, root_path="/api")
     assert [(span.attributes or {})["url.path"] for span in recorded.spans] == ["/api/healthcare"]
+
+
+async def test_a_request_leaves_no_work_for_the_garbage_collector() -> None:
+    """A server's object that has the scope, and whose method is `send`, is gone when the request is over."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.scope = scope_of("/", "GET", [])
+
+        async def send(self, message: Any) -> None:
+            pass
+
+    recorded = Recorded()
+    cycle = Cycle()
+    gone = weakref.ref(cycle)
+    gc.disable()
+    try:
+        await asgi.serve(recorded.telemetry, cycle.scope, never, cycle.send, ok)
+        del cycle
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_scope_is_what_uvicorn_makes() -> None:
