@@ -5,13 +5,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from ansflow_instrumentation.urls import REDACTED, redacted_query
+
 __all__ = ["Server", "redacted", "server_of"]
-
-REDACTED = "REDACTED"
-"""Stands for what is left out.
-
-Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span, `url.full`
-"""
 
 MAX_SERVERS = 2000
 """Servers that are remembered."""
@@ -20,12 +16,6 @@ PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _ORIGIN = re.compile(r"[^:/?#]+://[^/?#]*")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
-_SECRET = re.compile(
-    # Names that say what they hold, alone or as a part of a longer one; and short ones, alone.
-    r"([?&;](?:[^=&;]*(?:token|secret|passw|api[-_]?key|access[-_]?key|signature|credential|session)[^=&;]*"
-    r"|sig|key|code|auth|authorization|pwd|pass|jwt|assertion)=)[^&;]*",
-    re.IGNORECASE,
-)
 
 
 class Server(NamedTuple):
@@ -69,11 +59,13 @@ def redacted(url: str) -> str:
         url: As it is called.
 
     Returns:
-        As it may be seen.
+        As it may be seen. Source: `url.full` in
+        https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
     """
-    if "?" not in url and "@" not in url and "#" not in url:
+    if "?" not in url and "@" not in url and "#" not in url and ";" not in url:
         return url
-    url = url.partition("#")[0]
-    if "@" in url:
-        url = _CREDENTIALS.sub(f"{REDACTED}:{REDACTED}@", url, count=1)
-    return _SECRET.sub(rf"\1{REDACTED}", url)
+    place, mark, query = url.partition("#")[0].partition("?")
+    if "@" in place:
+        place = _CREDENTIALS.sub(f"{REDACTED}:{REDACTED}@", place)
+    place, semicolon, parameters = place.partition(";")  # `;jsessionid=…`
+    return f"{place}{semicolon}{redacted_query(parameters)}{mark}{redacted_query(query)}"
