@@ -25,7 +25,8 @@ from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import Span
-from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 __all__ = ["QUIET_LOGGERS", "QUIET_LOGGERS_VARIABLE", "ExportedRecords", "export_every_logger"]
 
@@ -57,9 +58,13 @@ UNWANTED_EXTRAS = ("color_message",)
 _exporting: ContextVar[bool] = ContextVar("ansflow_log_exporting", default=False)
 """Whether a record is being exported: what is logged meanwhile is about that, and would go on for ever."""
 
+_traceparents = TraceContextTextMapPropagator()
 
 RECORDED_IN = "_ansflow_recorded_in"
-"""Attribute of an exception: the context of the last span that recorded it, which is the request's."""
+"""Attribute of an exception: the last span that recorded it, which is the request's, as a traceparent.
+
+Plain text, since applications write the attributes of exceptions as JSON, and pickle them.
+"""
 
 
 class ExportedRecords:
@@ -120,8 +125,11 @@ def _remember_where_exceptions_are_recorded() -> None:
     @functools.wraps(record_exception)
     def record_and_remember(span: Span, exception: BaseException, *args: Any, **kwargs: Any) -> None:
         record_exception(span, exception, *args, **kwargs)
-        with contextlib.suppress(AttributeError, TypeError):  # an exception without attributes
-            setattr(exception, RECORDED_IN, span.get_span_context())
+        with contextlib.suppress(Exception):  # an exception without attributes, or with an opinion of them
+            ids = span.get_span_context()
+            setattr(
+                exception, RECORDED_IN, f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags:02x}"
+            )
 
     span_class: Any = Span
     span_class.record_exception = record_and_remember
@@ -145,10 +153,10 @@ def _where_it_happened(record: logging.LogRecord) -> Iterator[None]:
     """Run the block in the trace of the record's exception, where there is no other."""
     error = record.exc_info[1] if record.exc_info else None
     recorded_in = getattr(error, RECORDED_IN, None)
-    if not isinstance(recorded_in, SpanContext) or get_current_span().get_span_context().is_valid:
+    if not isinstance(recorded_in, str) or get_current_span().get_span_context().is_valid:
         yield
         return
-    token = context.attach(set_span_in_context(NonRecordingSpan(recorded_in)))
+    token = context.attach(_traceparents.extract({"traceparent": recorded_in}))
     try:
         yield
     finally:

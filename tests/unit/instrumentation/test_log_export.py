@@ -184,6 +184,34 @@ def test_an_exception_that_nobody_handled_leads_to_its_trace(
     assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
 
 
+def test_exceptions_of_the_application_stay_its_own(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """They are raised whatever they think of attributes, and can be written as JSON and pickled after."""
+    program = """
+import json, logging, pickle
+from opentelemetry import trace
+
+class Frozen(Exception):
+    def __setattr__(self, name, value):
+        if not name.startswith("__"):  # what contextlib sets
+            raise RuntimeError("no attributes")
+
+tracer = trace.get_tracer("test")
+for raised in (Frozen, ValueError):
+    try:
+        with tracer.start_as_current_span("order"):
+            raise raised("x")
+    except raised as error:
+        caught = error
+json.dumps(vars(caught))
+pickle.loads(pickle.dumps(caught))
+logging.getLogger("shop").error("Not ordered", exc_info=caught)
+"""
+    process = run_python(program, receiver, tmp_path)
+    assert process.returncode == 0, process.stderr
+    (record,) = receiver.log_records()
+    assert record.span_id == receiver.spans()[-1].span_id
+
+
 def test_extras_that_are_no_attributes_are_written_as_text(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Django's 404s carry the request: it is exported as text, without a warning of the SDK's for each."""
     finished = run_python(
