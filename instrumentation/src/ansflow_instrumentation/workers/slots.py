@@ -96,7 +96,8 @@ def key_of(*parts: str) -> str:
     Returns:
         A name for a file.
     """
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    # Arguments and folders are bytes to the system, not always UTF-8.
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:20]
 
 
 def directory(configured: str | None) -> Path | None:
