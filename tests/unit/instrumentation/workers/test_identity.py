@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 from ansflow_instrumentation.workers import identity
 from ansflow_instrumentation.workers.processes import is_resource_tracker
-from ansflow_instrumentation.workers.slots import ABANDONED_AFTER_S, Slots, directory, remove_abandoned
+from ansflow_instrumentation.workers.slots import (
+    ABANDONED_AFTER_S,
+    Slots,
+    directory,
+    key_of,
+    remove_abandoned,
+)
 from support.instrumented_service import StartService, free_port, run_python, serving, telemetry_environment
 from support.otlp_receiver import OtlpReceiver
 from support.vanilla import VANILLA
@@ -177,6 +183,11 @@ def test_a_slot_is_one_processs_until_it_ends(tmp_path: Path) -> None:
         assert first[2:] != second[2:]
     with _held_by_another_process(path) as again:
         assert again == first
+
+
+def test_a_group_is_named_whatever_its_bytes_are() -> None:
+    """Arguments and folders that are no UTF-8 name a group like any other."""
+    assert key_of(os.fsdecode(b"caf\xe9")) != key_of(os.fsdecode(b"caf\xe8"))
 
 
 def test_what_nobody_holds_is_removed_after_a_week(tmp_path: Path) -> None:
