@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.distro import (  # type: ignore[attr-defined]
 )
 
 from ansflow_instrumentation import instrumentors
+from ansflow_instrumentation.configuration.expressions import drop_bad_expressions
 from ansflow_instrumentation.configuration.file import apply_settings_of_file
 from ansflow_instrumentation.configuration.lists import (
     DISABLED_VARIABLE,
@@ -59,16 +60,21 @@ class AnsFlowDistro(BaseDistro):  # type: ignore[misc] # untyped, as above
 
     def _configure(self, **kwargs: Any) -> None:
         env = os.environ
-        with survive("Configuring the distro"):
-            apply_settings_of_file(env)
-            apply_defaults(env)
-            exclude_operational_paths(env)
-            keep_export_single(env)
-            care_for_processes(env)
-            leave_excluded_requests_untraced()
-            record_each_request_once()
-            encode_spans_fast()
-            instrumentors.hide_conflicts_of_replaced()
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("Reading the distro's settings of the configuration file", lambda: apply_settings_of_file(env)),
+            ("Checking regular expressions", lambda: drop_bad_expressions(env)),
+            ("Setting the defaults", lambda: apply_defaults(env)),
+            ("Excluding the health paths", lambda: exclude_operational_paths(env)),
+            ("Keeping FastAPI from exporting as well", lambda: keep_export_single(env)),
+            ("Caring for processes and their ends", lambda: care_for_processes(env)),
+            ("Leaving excluded requests untraced", leave_excluded_requests_untraced),
+            ("Recording each request once", record_each_request_once),
+            ("Encoding spans fast", encode_spans_fast),
+            ("Hiding conflicts of what is replaced", instrumentors.hide_conflicts_of_replaced),
+        )
+        for action, step in steps:
+            with survive(action):
+                step()
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Load one instrumentation, unless it is disabled; a failing one is one warning that names it.

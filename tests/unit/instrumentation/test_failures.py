@@ -1,5 +1,7 @@
 """Whatever fails in telemetry is one warning, and the application starts."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,27 @@ def test_click_is_off_and_can_be_turned_on(receiver: OtlpReceiver, tmp_path: Pat
     assert receiver.spans() == []
     run_python(CLICK_PROGRAM, receiver, tmp_path, variables={"ANSFLOW_DISABLED_INSTRUMENTATIONS": ""})
     assert len(receiver.spans()) == 1
+
+
+def test_a_failing_step_of_the_distro_is_one_warning_that_names_it(tmp_path: Path) -> None:
+    """What comes behind the step is done all the same: the defaults are set."""
+    program = """
+import os
+from ansflow_instrumentation import distro
+
+def fail(env): raise RuntimeError("broken step")
+
+distro.apply_settings_of_file = fail
+distro.care_for_processes = fail
+distro.AnsFlowDistro().configure()
+print(os.environ["OTEL_TRACES_EXPORTER"], os.environ["OTEL_PYTHON_CONFIGURATOR"])
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
+    )
+    assert finished.stdout == "otlp ansflow\n"
+    went_on = "failed; the application runs on without it: RuntimeError('broken step')"
+    assert [line for line in finished.stderr.splitlines() if "the application runs on" in line] == [
+        f"Reading the distro's settings of the configuration file {went_on}",
+        f"Caring for processes and their ends {went_on}",
+    ]
