@@ -133,3 +133,29 @@ def test_a_query_has_one_owner(
         ("sqlite", "reports.sqlite3", None, None),
     }
     assert "secret" not in str(receiver.traces)
+
+
+def test_several_hosts_are_no_failure_of_the_query(
+    receiver: OtlpReceiver, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Several hosts may have a port each: queries answer as ever, and are recorded without a port."""
+    postgres.create_database("several")
+    program = """
+import os
+from django.conf import settings
+port = os.environ["POSTGRES_PORT"]
+settings.configure(DATABASES={"default": {
+    "ENGINE": "django.db.backends.postgresql", "NAME": "several", "USER": "postgres",
+    "HOST": "127.0.0.1,localhost", "PORT": f"{port},{port}",
+}})
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT 41 + 1")
+    assert cursor.fetchone() == (42,)
+"""
+    finished(run_python(program, receiver, tmp_path, variables={"POSTGRES_PORT": str(postgres.port)}))
+
+    servers = counted(receiver, DURATION, "db.namespace", "server.address", "server.port")
+    assert set(servers) == {("several", "127.0.0.1,localhost", None)}

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from time import perf_counter
 from types import ModuleType
 from typing import Any
@@ -100,17 +101,21 @@ class _Recorder:
     def of_call(self, call: Function) -> Function:
         """Wrap `callproc`, which does not call `execute`."""
 
-        async def call_recorded(cursor: Any, name: str, args: Any = ()) -> Any:
+        async def call_recorded(cursor: Any, procname: str, args: Any = ()) -> Any:
             connection = cursor._connection
             if is_owned(connection):
-                return await call(cursor, name, args)
-            return await self._recorded(call(cursor, name, args), connection, f"CALL {name}")
+                return await call(cursor, procname, args)
+            return await self._recorded(call(cursor, procname, args), connection, f"CALL {procname}")
 
         return call_recorded
 
     async def _recorded(self, execution: Any, connection: Any, query: Any, batch_size: int = 0) -> Any:
-        target = _database_of(connection)
-        text = query if isinstance(query, str) else bytes(query).decode(errors="replace")
+        target = None
+        with suppress(Exception):  # a closed cursor, or no query: aiomysql says so to the application
+            text = query if isinstance(query, str) else bytes(query).decode(errors="replace")
+            target = _database_of(connection)
+        if target is None:
+            return await execution
         started = perf_counter()
         try:
             result = await execution

@@ -118,14 +118,14 @@ class _Recorder:
     def of_batch(self, execute: Function) -> Function:
         """Wrap a connection's method that is given the query and several sets of arguments."""
 
-        async def execute_recorded(
-            connection: Any, command: str, args: Any, *more: Any, **kwargs: Any
-        ) -> Any:
+        async def execute_recorded(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            execution = execute(connection, *args, **kwargs)
             if is_owned(connection):
-                return await execute(connection, command, args, *more, **kwargs)
-            return await self._recorded(
-                execute(connection, command, args, *more, **kwargs), connection, command, _size(args)
-            )
+                return await execution
+            # `executemany` calls it its command, `fetchmany` its query.
+            query = args[0] if args else kwargs.get("command", kwargs.get("query"))
+            size = _size(args[1] if len(args) > 1 else kwargs.get("args"))
+            return await self._recorded(execution, connection, query, size)
 
         return execute_recorded
 

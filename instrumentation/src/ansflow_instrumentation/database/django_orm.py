@@ -7,6 +7,7 @@ nothing of the driver. A driver that is instrumented as well, by us or by contri
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sized
+from contextlib import suppress
 from pathlib import PurePath
 from time import perf_counter
 from types import ModuleType
@@ -39,6 +40,8 @@ TARGET = "_ansflow_database"
 """Attribute of a connection: its database, with the name in the settings, which a test run changes."""
 
 Function = Callable[..., Any]
+
+_UNKNOWN = database("other_sql")
 
 
 class DjangoOrmInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped, as above
@@ -116,9 +119,10 @@ class DjangoOrmInstrumentor(BaseInstrumentor):  # type: ignore[misc] # untyped, 
             elapsed = perf_counter() - started
             if token is not None:
                 context.detach(token)
-            self._queries.record(
-                _database_of(cursor.db), _text(sql, cursor), started, failed, batch_size, elapsed
-            )
+            target, text = _UNKNOWN, sql if isinstance(sql, str) else ""
+            with suppress(Exception):  # settings and queries are the application's, for the driver to judge
+                target, text = _database_of(cursor.db), _text(sql, cursor)
+            self._queries.record(target, text, started, failed, batch_size, elapsed)
 
 
 def _database_of(connection: Any) -> Database:
@@ -134,7 +138,7 @@ def _database_of(connection: Any) -> Database:
         SYSTEMS.get(vendor, vendor),
         _file_name(str(name)) if vendor == "sqlite" else str(name or "") or None,
         host,
-        int(port) if host and port else None,
+        int(port) if host and str(port).isdecimal() else None,  # several hosts may have several
     )
     connection.__dict__[TARGET] = (name, found)
     return found

@@ -98,10 +98,10 @@ def _lending(observations: Observations, *, is_async: bool) -> Callable[[Functio
 
 def _returning(observations: Observations, *, is_async: bool) -> Callable[[Function], Function]:
     def make(putconn: Function) -> Function:
-        def put_observed(pool: Any, connection: Any) -> Any:
+        def put_observed(pool: Any, conn: Any) -> Any:
             if pool in observations:
-                observations[pool].take_back(connection)
-            return putconn(pool, connection)
+                observations[pool].take_back(conn)
+            return putconn(pool, conn)
 
         return put_observed  # what an asynchronous one returns is awaited by its caller
 

@@ -226,3 +226,52 @@ def test_each_driver_records_what_it_executes_once(
     assert by_async_psycopg == {(second, "used"): 1, (second, "idle"): 1, (second, "max"): 2, **closed}
     closed = {(second, "used"): 0, (second, "idle"): 0}
     assert by_aiomysql == {(third, "used"): 1, (third, "idle"): 1, (third, "max"): 10, **closed}
+
+
+BY_KEYWORDS = """
+import asyncio, os
+import aiomysql, asyncpg, psycopg, psycopg_pool
+
+url = os.environ["URL"]
+
+async def main():
+    connection = await asyncpg.connect(url)
+    await connection.execute(query="CREATE TABLE things (name TEXT)")
+    await connection.executemany(command="INSERT INTO things VALUES ($1)", args=[("a",), ("b",)])
+    if hasattr(connection, "fetchmany"):
+        query = "INSERT INTO things VALUES ($1) RETURNING name"
+        assert len(await connection.fetchmany(query=query, args=[("a",), ("b",)])) == 2
+    await connection.close()
+    async with psycopg_pool.AsyncConnectionPool(url, min_size=1, open=False) as pool:
+        await pool.putconn(conn=await pool.getconn(timeout=5))
+    connection = await aiomysql.connect(
+        host="127.0.0.1", port=int(os.environ["MYSQL_PORT"]), user="root", autocommit=True
+    )
+    cursor = await connection.cursor()
+    try:
+        await cursor.callproc(procname="missing", args=())
+    except aiomysql.MySQLError:
+        pass
+    await cursor.execute(query="SELECT 1", args=None)
+    await cursor.close()
+    try:
+        await cursor.execute("SELECT 1")
+    except aiomysql.ProgrammingError:
+        pass
+    connection.close()
+
+asyncio.run(main())
+with psycopg_pool.ConnectionPool(url, min_size=1, open=True) as pool:
+    pool.putconn(conn=pool.getconn(timeout=5))
+"""
+
+
+def test_what_is_replaced_takes_the_same_arguments(
+    run: Run, receiver: OtlpReceiver, postgres: PostgresServer, mysql: MySqlServer
+) -> None:
+    """The drivers' own names of arguments work, and a closed cursor is refused by the driver."""
+    postgres.create_database("by_keywords")
+    run(BY_KEYWORDS, URL=postgres.url("by_keywords"), MYSQL_PORT=str(mysql.port))
+
+    texts = {span_attributes(span)["db.query.text"] for span in client_spans(receiver)}
+    assert {"INSERT INTO things VALUES ($1)", "INSERT INTO things VALUES ($1) RETURNING name"} <= texts
