@@ -8,7 +8,7 @@ from ansflow_instrumentation.http import asgi, websocket
 from ansflow_instrumentation.http.settings import HttpSettings
 from ansflow_instrumentation.http.telemetry import HttpTelemetry
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -41,12 +41,15 @@ class Recorded:
         (span,) = self.spans
         return span
 
+    def collected(self) -> MetricsData:
+        """All metrics now."""
+        return self._reader.get_metrics_data() or MetricsData([])
+
     def points(self, name: str) -> list[Any]:
         """The points of a metric now."""
-        data = self._reader.get_metrics_data()
         return [
             point
-            for resource in (data.resource_metrics if data else ())
+            for resource in self.collected().resource_metrics
             for scope in resource.scope_metrics
             for metric in scope.metrics
             if metric.name == name

@@ -37,6 +37,9 @@ BREATH = 64
 MAX_REMEMBERED = 4096
 """Encoded attributes that are kept. Then all are forgotten: cheaper than to know the oldest."""
 
+LONGEST_REMEMBERED = 256
+"""Bytes of a value that is kept: a megabyte or two in all."""
+
 _TIMES = Struct("<BQBQ").pack
 _START, _END = 0x39, 0x41
 _KINDS = {kind: bytes((0x30, number)) for kind, number in _SPAN_KIND_MAP.items()}
@@ -141,11 +144,13 @@ def _append_attributes(parts: list[bytes], attributes: Mapping[str, Any]) -> Non
 
 
 def _remember_string(key: str, value: str) -> bytes:
-    if len(_strings) >= MAX_REMEMBERED:
-        _strings.clear()
     text = value.encode()
     content = _field(0x0A, key.encode()) + _field(0x12, b"\x0a" + _varint(len(text)) + text)
-    encoded = _strings[key, value] = b"\x4a" + _varint(len(content)) + content
+    encoded = b"\x4a" + _varint(len(content)) + content
+    if len(text) <= LONGEST_REMEMBERED:
+        if len(_strings) >= MAX_REMEMBERED:
+            _strings.clear()
+        _strings[key, value] = encoded
     return encoded
 
 

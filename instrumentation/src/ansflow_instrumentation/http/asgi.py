@@ -1,8 +1,9 @@
 """One HTTP request over ASGI: from the server's call of the application to the response's last byte.
 
 What counts is the time until the last byte was handed to the server: background tasks, which Starlette runs
-afterwards in the same call, are no part of the request. (An answer of 500 or more is waited for, since the
-exception that caused it is raised only after it was sent; its time ends with its last byte all the same.)
+afterwards in the same call, are no part of the request. (After an answer of 500 or more, or a streamed one,
+the application's return is waited for: the exception that caused or cut it is raised only then. The time ends
+with the last byte all the same.)
 
 Source:
     https://asgi.readthedocs.io/en/latest/specs/www.html
@@ -48,7 +49,7 @@ class HttpRequest(ServedRequest):
         send: The server's.
     """
 
-    __slots__ = ("_awaits_trailers", "_send")
+    __slots__ = ("_awaits_trailers", "_is_streamed", "_send")
 
     def __init__(
         self, telemetry: HttpTelemetry, scope: Scope, headers: Mapping[bytes, bytes], send: Send
@@ -62,6 +63,7 @@ class HttpRequest(ServedRequest):
         )
         self._send = send
         self._awaits_trailers = False
+        self._is_streamed = False
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message to the server, and note what it says of the response.
@@ -74,19 +76,22 @@ class HttpRequest(ServedRequest):
         """
         kind = message["type"]
         if kind == "http.response.body":
-            self.response_size += len(message.get("body", b""))  # type: ignore[operator] # known over ASGI
-            if message.get("more_body", False) or self._awaits_trailers:
+            if self.response_size is not None:
+                self.response_size += len(message.get("body", b""))
+            if message.get("more_body", False):
+                self._is_streamed = True
                 return self._send(message)
-            return self._send_last(message)
+            return self._send(message) if self._awaits_trailers else self._send_last(message)
         if kind == "http.response.start":
             self.status = message["status"]
             self._awaits_trailers = message.get("trailers", False)
             captured = self.telemetry.settings.captured
             if captured is not None and captured.response:
                 self.captured = captured.of_response(_as_text(message.get("headers", ())))
-        elif kind == "http.response.pathsend" or (
-            kind == "http.response.trailers" and not message.get("more_trailers", False)
-        ):
+        elif kind == "http.response.pathsend":
+            self.response_size = None  # the server's to know
+            return self._send_last(message)
+        elif kind == "http.response.trailers" and not message.get("more_trailers", False):
             return self._send_last(message)
         return self._send(message)
 
@@ -94,7 +99,7 @@ class HttpRequest(ServedRequest):
         await self._send(message)
         if self.ended is None:
             self.ended = perf_counter_ns()
-            if self.status is not None and self.status < 500:
+            if self.status is not None and self.status < 500 and not self._is_streamed:
                 self.finish()
 
 
@@ -111,7 +116,7 @@ async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: 
     Raises:
         BaseException: Whatever the application raised.
     """
-    headers = dict(scope["headers"])
+    headers = dict(scope.get("headers", ()))
     root_path = scope.get("root_path", "")
     exclusion = telemetry.settings.exclusion
     if scope["path"] in exclusion.paths or (
@@ -126,15 +131,18 @@ async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: 
         return
     request = HttpRequest(telemetry, scope, headers, send)
     scope[OWNED] = request
-    parent = telemetry.parent.of_asgi(headers)
+    parent = telemetry.parent.of_asgi(headers, scope.get("headers", ()))
     token = attach(request.start(parent, lambda: _attributes(telemetry, scope, headers, request.scheme)))
+    is_closed = False
     try:
         await app(scope, receive, request.send)
     except BaseException as error:
+        is_closed = isinstance(error, GeneratorExit)  # by the loop's end, in another context
         request.fail(error)
         raise
     finally:
-        detach(token)
+        if not is_closed:
+            detach(token)
         request.finish()
         # The request has the server's `send`, which has the scope: a cycle for the garbage collector, else.
         scope.pop(OWNED, None)
@@ -146,7 +154,7 @@ def _attributes(
     attributes = request_attributes(scope, headers, scheme)
     captured = telemetry.settings.captured
     if captured is not None and captured.request:
-        attributes.update(captured.of_request(_as_text(scope["headers"])))
+        attributes.update(captured.of_request(_as_text(scope.get("headers", ()))))
     return attributes
 
 

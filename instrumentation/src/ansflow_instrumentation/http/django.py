@@ -11,11 +11,17 @@ from typing import Any
 
 from ansflow_instrumentation.http import asgi, websocket, wsgi
 from ansflow_instrumentation.http.asgi import Receive, Scope, Send
-from ansflow_instrumentation.http.telemetry import HttpTelemetry
+from ansflow_instrumentation.http.telemetry import telemetry_of
 from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.ownership import OWNED
 
 __all__ = ["instrument_django"]
+
+NOTED = "_ansflow_noted"
+"""Marks a callback that notes its route."""
+
+PREFIX = "ansflow.channels_prefix"
+"""Key in the scope of the patterns of the routers above; Channels copies the scope for each."""
 
 
 def instrument_django() -> None:
@@ -27,19 +33,16 @@ def instrument_django() -> None:
     when_imported("channels.routing", _own_websockets)
 
 
-@functools.cache
-def _telemetry() -> HttpTelemetry:
-    return HttpTelemetry.of("DJANGO")
-
-
 def _own_wsgi_requests(module: ModuleType) -> None:
     call = module.WSGIHandler.__call__
 
     @functools.wraps(call)
     def record(self: Any, environ: dict[str, Any], start_response: Any) -> Any:
-        if OWNED in environ:
+        # Not before the first request: the providers are set up then.
+        telemetry = None if OWNED in environ else telemetry_of("DJANGO")
+        if telemetry is None:
             return call(self, environ, start_response)
-        return wsgi.serve(_telemetry(), environ, start_response, functools.partial(call, self))
+        return wsgi.serve(telemetry, environ, start_response, functools.partial(call, self))
 
     module.WSGIHandler.__call__ = record
 
@@ -49,10 +52,12 @@ def _own_asgi_requests(module: ModuleType) -> None:
 
     @functools.wraps(call)
     async def record(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        if OWNED in scope or scope["type"] != "http":
+        is_ours = OWNED not in scope and scope["type"] == "http"
+        telemetry = telemetry_of("DJANGO") if is_ours else None
+        if telemetry is None:
             await call(self, scope, receive, send)
         else:
-            await asgi.serve(_telemetry(), scope, receive, send, functools.partial(call, self))
+            await asgi.serve(telemetry, scope, receive, send, functools.partial(call, self))
 
     module.ASGIHandler.__call__ = record
 
@@ -62,6 +67,15 @@ def _owner_of(request: Any) -> Any:
     return source.get(OWNED)
 
 
+def _root_of(owner: Any, request: Any) -> str:
+    """Give where Django is: mounted in another application, or under a prefix of the server's."""
+    root: str = owner.mounted_at
+    if not root:
+        scope = getattr(request, "scope", None)
+        root = scope.get("root_path", "") if scope is not None else request.environ.get("SCRIPT_NAME", "")
+    return root.rstrip("/")
+
+
 def _note_routes(module: ModuleType) -> None:
     resolve = module.BaseHandler.resolve_request
 
@@ -69,8 +83,9 @@ def _note_routes(module: ModuleType) -> None:
     def resolve_and_note(self: Any, request: Any) -> Any:
         match = resolve(self, request)
         owner = _owner_of(request)
-        if owner is not None:
-            owner.route = route_template(request.resolver_match.route)
+        route = getattr(request.resolver_match, "route", None)
+        if owner is not None and owner is not True and isinstance(route, str):
+            owner.route = _root_of(owner, request) + route_template(route)
         return match
 
     module.BaseHandler.resolve_request = resolve_and_note
@@ -79,7 +94,7 @@ def _note_routes(module: ModuleType) -> None:
 def _note_exceptions(module: ModuleType) -> None:
     def note(request: Any = None, **_: Any) -> None:
         owner, error = _owner_of(request), sys.exception()
-        if owner is not None and error is not None:
+        if owner is not None and owner is not True and error is not None:
             owner.fail(error)
 
     module.got_request_exception.connect(note, weak=False, dispatch_uid="ansflow_instrumentation")
@@ -117,10 +132,12 @@ def _own_websockets_of(router: Any) -> None:
 
     @functools.wraps(call)
     async def record(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        if OWNED in scope or scope["type"] != "websocket":
+        is_ours = OWNED not in scope and scope["type"] == "websocket"
+        telemetry = telemetry_of("DJANGO") if is_ours else None
+        if telemetry is None:
             await call(self, scope, receive, send)
         else:
-            await websocket.serve(_telemetry(), scope, receive, send, functools.partial(call, self))
+            await websocket.serve(telemetry, scope, receive, send, functools.partial(call, self))
 
     router.__call__ = record
 
@@ -132,7 +149,8 @@ def _note_websocket_routes(router: Any) -> None:
     def init_and_wrap(self: Any, routes: Any) -> None:
         init(self, routes)
         for route in self.routes:
-            route.callback = _noting(route)
+            if not hasattr(route.callback, NOTED):  # a list of routes may be given to several routers
+                route.callback = _noting(route)
 
     router.__init__ = init_and_wrap
 
@@ -144,8 +162,9 @@ def _noting(route: Any) -> Any:
     def note_and_call(scope: Scope, *channel: Any) -> Any:
         owner = scope.get(OWNED)
         if owner is not None and owner is not True:
-            owner.prefix = (owner.prefix or "") + pattern
-            owner.route = route_template(owner.prefix)
+            prefix = scope[PREFIX] = scope.get(PREFIX, "") + pattern
+            owner.route = route_template(prefix)
         return callback(scope, *channel)
 
+    setattr(note_and_call, NOTED, True)
     return note_and_call

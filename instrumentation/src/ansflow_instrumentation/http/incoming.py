@@ -4,7 +4,7 @@ Source:
     https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
@@ -31,6 +31,14 @@ SENSITIVE_PARAMETERS = frozenset(
 """Query parameters whose values are credentials."""
 
 
+class _LowerCase(DefaultGetter):
+    """Finds a header however the propagator spells it (`X-Amzn-Trace-Id`)."""
+
+    def get(self, carrier: Mapping[str, Any], key: str) -> list[str] | None:
+        """Get a header's values."""
+        return super().get(carrier, key.lower())
+
+
 class Parent:
     """Extracts a request's parent, if any of the headers that could hold one is there.
 
@@ -43,13 +51,16 @@ class Parent:
         self._propagator: TextMapPropagator | None = None
         self._bytes: frozenset[bytes] = frozenset()
         self._keys: tuple[tuple[str, str], ...] = ()
-        self._getter = DefaultGetter()
+        self._getter = _LowerCase()
 
-    def of_asgi(self, headers: Mapping[bytes, bytes]) -> Context | None:
+    def of_asgi(
+        self, headers: Mapping[bytes, bytes], received: Iterable[tuple[bytes, bytes]]
+    ) -> Context | None:
         """Extract from ASGI headers.
 
         Args:
             headers: By lower-case name.
+            received: As they came, where one may stand several times.
 
         Returns:
             The context; None where the headers have none.
@@ -58,7 +69,10 @@ class Parent:
             self._learn()
         if self._bytes.isdisjoint(headers):
             return None
-        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        carrier: dict[str, str] = {}
+        for name_bytes, value_bytes in received:
+            name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
+            carrier[name] = f"{carrier[name]},{value}" if name in carrier else value
         return self._extract(carrier)
 
     def of_environ(self, environ: Mapping[str, Any]) -> Context | None:
@@ -81,10 +95,11 @@ class Parent:
         return extracted or None
 
     def _learn(self) -> None:
-        self._propagator = propagate.get_global_textmap()
-        names = sorted(name.lower() for name in self._propagator.fields)
+        propagator = propagate.get_global_textmap()
+        names = sorted(name.lower() for name in propagator.fields)
         self._bytes = frozenset(name.encode("latin-1") for name in names)
         self._keys = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in names)
+        self._propagator = propagator  # last: another thread takes the rest for known then
 
 
 @lru_cache(maxsize=256)

@@ -16,13 +16,37 @@ from ansflow_instrumentation.http.telemetry import (
     complete_span,
     error_name,
     exemplar_context,
+    record_exception,
 )
 from ansflow_instrumentation.spans.server import context_of
 
-__all__ = ["ServedRequest"]
+__all__ = ["ServedRequest", "is_departure"]
 
 _CLIENT_GONE = frozenset({"ClientDisconnect", "RequestAborted"})
 """Names of the exceptions by which frameworks end a request whose client went away."""
+
+
+_VERSIONS = {"2.0": "2", "3.0": "3"}
+"""HTTP's versions as some servers write them, and as the semantic conventions do."""
+
+
+def is_departure(error: BaseException) -> bool:
+    """Tell whether an exception says no more than that the client, or the server itself, is going.
+
+    Args:
+        error: What left the application.
+
+    Returns:
+        Whether it is no failure.
+    """
+    return isinstance(error, CancelledError | GeneratorExit) or type(error).__name__ in _CLIENT_GONE
+
+
+def _size(length: str | bytes | None) -> int | None:
+    """Read a Content-Length, whatever a client sent: eighteen digits are an exabyte."""
+    if length is None or len(length) > 18 or not length.isascii() or not length.isdigit():
+        return None
+    return int(length)
 
 
 class ServedRequest:
@@ -41,8 +65,8 @@ class ServedRequest:
         scheme: `http` or `https`.
         version: Of HTTP.
         route: Template of the route that took it, or None; set by whoever routes.
-        prefix: Templates of the mounts above the route; None until the first is known.
         taken_by: The route that was noted last.
+        mounted_at: Template of the path at which an application inside is mounted.
         status: Status code of the response, once there is one.
         request_size: Bytes of the request's body, if known.
         response_size: Bytes of the response's body so far; None if unknown.
@@ -54,13 +78,14 @@ class ServedRequest:
         "_error",
         "_finished",
         "_method",
+        "_raised",
         "_span",
         "_started_at",
         "_started_ns",
         "captured",
         "ended",
         "method",
-        "prefix",
+        "mounted_at",
         "request_size",
         "response_size",
         "route",
@@ -78,16 +103,17 @@ class ServedRequest:
         self._method = method
         self.method = telemetry.settings.methods.get(method, "_OTHER")
         self.scheme = scheme
-        self.version = version
+        self.version = _VERSIONS.get(version, version)
         self.route: str | None = None
-        self.prefix: str | None = None
         self.taken_by: object = None
+        self.mounted_at = ""
         self.status: int | None = None
-        self.request_size = int(length) if length is not None and length.isdigit() else None
+        self.request_size = _size(length)
         self.response_size: int | None = 0
         self.captured: Mapping[str, Any] | None = None
         self.ended: int | None = None
         self._error: str | None = None
+        self._raised: BaseException | None = None
         self._finished = False
         self._started_ns = time_ns()
         self._started_at = perf_counter_ns()
@@ -110,7 +136,7 @@ class ServedRequest:
             lambda: self._complete(attributes()),
         )
         self.telemetry.http.active.add(self)
-        return context_of(self._span, parent)
+        return context_of(self._span, parent, self)
 
     def _complete(self, attributes: dict[str, Any]) -> dict[str, Any]:
         attributes["http.request.method"] = self.method
@@ -127,11 +153,11 @@ class ServedRequest:
         Args:
             error: The exception. One that says that the client went away is no failure of the server's.
         """
-        if self._finished or isinstance(error, CancelledError) or type(error).__name__ in _CLIENT_GONE:
+        if self._finished or error is self._raised or is_departure(error):
             return
+        self._raised = error
         self._error = error_name(error)
-        if self._span.is_recording():
-            self._span.record_exception(error)
+        record_exception(self._span, error)
 
     def finish(self) -> None:
         """Record the request, unless that has been done."""
@@ -149,6 +175,8 @@ class ServedRequest:
         series.duration.record(elapsed / 1e9, exemplar)
         if self.request_size is not None:
             series.request_size.record(self.request_size, exemplar)
+        if self._method == "HEAD" and size is not None:
+            size = 0  # servers do not send the body that frameworks make
         if status is not None and size is not None:
             series.response_size.record(size, exemplar)
         if not span.is_recording():
@@ -158,7 +186,7 @@ class ServedRequest:
             attributes["http.response.status_code"] = status
             if size is not None:
                 attributes["http.response.body.size"] = size
-        name = "HTTP" if method == "_OTHER" else method
+        started_as = name = "HTTP" if method == "_OTHER" else method
         if route is not None:
             attributes["http.route"] = route
             name = f"{name} {route}"
@@ -166,4 +194,4 @@ class ServedRequest:
             attributes["error.type"] = error
         if self.captured:
             attributes.update(self.captured)
-        complete_span(span, name, attributes, self._started_ns + elapsed, error)
+        complete_span(span, started_as, name, attributes, self._started_ns + elapsed, error)

@@ -188,10 +188,17 @@ def captured_headers() -> CapturedHeaders | None:
 
     Returns:
         The headers, or None where the user named none.
+
+    Raises:
+        re.error: If one of the expressions is none.
     """
     request = get_custom_headers(OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST)
     response = get_custom_headers(OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE)
     if not request and not response:
         return None
     sanitize = SanitizeValue(get_custom_headers(OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS))
-    return CapturedHeaders(request, response, sanitize)
+    captured = CapturedHeaders(request, response, sanitize)
+    # An expression that is none raises here, and not in a request.
+    captured.of_request([("tried", "")])
+    captured.of_response([("tried", "")])
+    return captured

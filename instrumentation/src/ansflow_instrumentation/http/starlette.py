@@ -12,7 +12,7 @@ from typing import Any
 
 from ansflow_instrumentation.http import asgi, websocket
 from ansflow_instrumentation.http.asgi import Receive, Scope, Send
-from ansflow_instrumentation.http.telemetry import HttpTelemetry
+from ansflow_instrumentation.http.telemetry import telemetry_of
 from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.ownership import OWNED
 
@@ -20,6 +20,12 @@ __all__ = ["instrument_fastapi", "instrument_starlette"]
 
 FASTAPI_TELEMETRY = "fastapi.telemetry"
 """Key in the scope of a request that FastAPI's own telemetry leaves alone."""
+
+NOTED = "_ansflow_noted"
+"""Marks a method that is wrapped already."""
+
+PREFIX = "ansflow.route_prefix"
+"""Key in the scope of the templates of the mounts above; with the scope, it is copied and left behind."""
 
 _serve_by_type = {"http": asgi.serve, "websocket": websocket.serve}
 
@@ -37,23 +43,19 @@ def instrument_starlette() -> None:
     when_imported("starlette.routing", _note_routes)
 
 
-@functools.cache
-def _telemetry() -> HttpTelemetry:
-    # At the first request: the providers are set up by then, in whichever order things were imported.
-    return HttpTelemetry.of("FASTAPI")
-
-
 def _own_requests(application: Any) -> None:
     call = application.__call__
 
     @functools.wraps(call)
     async def record(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         serve = None if OWNED in scope else _serve_by_type.get(scope["type"])
-        if serve is None:
+        # Not before the first request: the providers are set up by then, whatever was imported first.
+        telemetry = telemetry_of("FASTAPI") if serve is not None else None
+        if serve is None or telemetry is None:
             await call(self, scope, receive, send)
             return
         scope[FASTAPI_TELEMETRY] = None
-        await serve(_telemetry(), scope, receive, send, functools.partial(call, self))
+        await serve(telemetry, scope, receive, send, functools.partial(call, self))
 
     application.__call__ = record
 
@@ -72,11 +74,12 @@ def _own_middleware_stacks(module: ModuleType) -> None:
 
         async def record(scope: Scope, receive: Receive, send: Send) -> None:
             serve = None if OWNED in scope else _serve_by_type.get(scope["type"])
-            if serve is None:
+            telemetry = telemetry_of("FASTAPI") if serve is not None else None
+            if serve is None or telemetry is None:
                 await stack(scope, receive, send)
             else:
                 scope[FASTAPI_TELEMETRY] = None  # for FastAPI applications that are mounted in this one
-                await serve(_telemetry(), scope, receive, send, stack)
+                await serve(telemetry, scope, receive, send, stack)
 
         return record
 
@@ -96,7 +99,7 @@ def _note_api_routes(routing: ModuleType) -> None:
 
 def _note_when_handled(route_class: Any, note: Any) -> None:
     handle = vars(route_class)["handle"]
-    if hasattr(handle, "__wrapped__"):  # FastAPI's and Starlette's instrumentation both come here
+    if hasattr(handle, NOTED):  # FastAPI's and Starlette's instrumentation both come here
         return
 
     @functools.wraps(handle)
@@ -108,25 +111,27 @@ def _note_when_handled(route_class: Any, note: Any) -> None:
             note(owner, self, scope)
         return handle(self, scope, receive, send)
 
+    setattr(note_and_handle, NOTED, True)
     route_class.handle = note_and_handle
 
 
 def _note_route(owner: Any, route: Any, scope: Scope) -> None:
-    owner.route = _prefix(owner, scope) + _path(route, scope)
+    owner.route = _prefix(scope) + _path(route, scope)
 
 
 def _note_mount(owner: Any, mount: Any, scope: Scope) -> None:
-    owner.prefix = _prefix(owner, scope) + _path(mount, scope)
+    prefix = scope[PREFIX] = _prefix(scope) + _path(mount, scope)
     # Until a route inside takes it; and for applications that have no routes, static files for one.
-    owner.route = f"{owner.prefix}/{{path}}"
+    owner.route = f"{prefix}/{{path}}"
+    owner.mounted_at = prefix
 
 
-def _prefix(owner: Any, scope: Scope) -> str:
-    prefix: str | None = owner.prefix
+def _prefix(scope: Scope) -> str:
+    prefix: str | None = scope.get(PREFIX)
     if prefix is None:
         # Where a proxy serves the application; Starlette adds to root_path in mounts, so the first is meant.
         root: str = scope.get("app_root_path", scope.get("root_path", ""))
-        prefix = owner.prefix = root.rstrip("/")
+        prefix = root.rstrip("/")
     return prefix
 
 

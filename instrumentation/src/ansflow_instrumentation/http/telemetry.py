@@ -1,6 +1,9 @@
 """What every server of requests shares: the spans, the meters, the settings, and the end of a request."""
 
+import copy
+import logging
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +14,21 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer
 from ansflow_instrumentation.http.incoming import Parent
 from ansflow_instrumentation.http.instruments import HttpMeters, KindSeries, WebSocketMeters
 from ansflow_instrumentation.http.settings import HttpSettings
-from ansflow_instrumentation.spans.fast import FastSpan
+from ansflow_instrumentation.spans.fast import UNSET, FastSpan
 from ansflow_instrumentation.spans.server import ServerSpans
+from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.version import __version__
 
-__all__ = ["HttpTelemetry", "complete_span", "error_name"]
+__all__ = [
+    "HttpTelemetry",
+    "complete_span",
+    "error_name",
+    "exemplar_context",
+    "record_exception",
+    "telemetry_of",
+]
+
+_logger = logging.getLogger(__name__)
 
 SCOPE_NAME = "ansflow_instrumentation.http"
 """Name of the instrumentation scope."""
@@ -48,21 +61,18 @@ class HttpTelemetry:
         self.settings = settings
         self.parent = Parent()
 
-    @classmethod
-    def of(cls, framework: str) -> "HttpTelemetry":
-        """Make a framework's telemetry of the global providers and the environment.
+    def with_settings(self, settings: HttpSettings) -> "HttpTelemetry":
+        """Give the same telemetry for another framework.
 
         Args:
-            framework: As in `OTEL_PYTHON_<FRAMEWORK>_EXCLUDED_URLS`.
+            settings: What the user set for it.
 
         Returns:
-            The telemetry.
+            A telemetry with the same instruments: the SDK would ignore the callbacks of a second set.
         """
-        return cls(
-            trace.get_tracer(SCOPE_NAME, __version__, schema_url=SCHEMA_URL),
-            metrics.get_meter(SCOPE_NAME, __version__, schema_url=SCHEMA_URL),
-            HttpSettings.of(framework, os.environ),
-        )
+        other = copy.copy(self)
+        other.settings = settings
+        return other
 
     def series(self, kind: tuple[Any, ...]) -> KindSeries:
         """Give the series of a kind of request.
@@ -74,6 +84,52 @@ class HttpTelemetry:
             Its series.
         """
         return self.http.by_kind.get(kind) or self.http.of(kind)
+
+
+_made: dict[str, HttpTelemetry | None] = {}
+_making = threading.Lock()
+
+
+def telemetry_of(framework: str) -> HttpTelemetry | None:
+    """Give a framework's telemetry, made of the global providers and the environment at the first call.
+
+    Args:
+        framework: As in `OTEL_PYTHON_<FRAMEWORK>_EXCLUDED_URLS`.
+
+    Returns:
+        The telemetry; None, after one warning, if it cannot be made: requests are then served unrecorded.
+    """
+    try:
+        return _made[framework]
+    except KeyError:
+        pass
+    with _making:
+        if framework not in _made:
+            _made[framework] = None
+            with survive(f"Setting up the telemetry of {framework}'s requests"):
+                _made[framework] = _make(framework)
+        return _made[framework]
+
+
+def _make(framework: str) -> HttpTelemetry:
+    settings = HttpSettings.of(framework, os.environ)
+    for other in _made.values():
+        if other is not None:
+            return other.with_settings(settings)
+    return HttpTelemetry(
+        trace.get_tracer(SCOPE_NAME, __version__, schema_url=SCHEMA_URL),
+        metrics.get_meter(SCOPE_NAME, __version__, schema_url=SCHEMA_URL),
+        settings,
+    )
+
+
+def _renew_lock() -> None:
+    global _making
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def exemplar_context(span: Span) -> SpanContext | None:
@@ -89,8 +145,24 @@ def exemplar_context(span: Span) -> SpanContext | None:
     return context if context.trace_flags & 1 and span.is_recording() else None
 
 
+def record_exception(span: Span, error: BaseException) -> None:
+    """Record an exception on a span, and raise none, whatever its own text does.
+
+    Args:
+        span: The span.
+        error: The exception.
+    """
+    if not span.is_recording():
+        return
+    try:
+        span.record_exception(error)
+    except Exception:
+        _logger.debug("An exception could not be recorded", exc_info=True)
+
+
 def complete_span(
     span: Span,
+    started_as: str,
     name: str,
     attributes: Mapping[str, Any],
     end_time: int,
@@ -100,19 +172,23 @@ def complete_span(
 
     Args:
         span: The span; recording or not.
-        name: Its final name.
+        started_as: The name that it was started with.
+        name: Its final name, unless somebody has given it another one.
         attributes: What is known at the end.
         end_time: ns since the epoch.
         error: Class of the error if the request failed.
     """
     if not span.is_recording():
         return
-    if error is not None:
+    # What the application said of the span stays.
+    is_renamed = getattr(span, "_name", started_as) != started_as
+    if error is not None and getattr(span, "_status", UNSET).status_code is StatusCode.UNSET:
         span.set_status(Status(StatusCode.ERROR))
     if isinstance(span, FastSpan):
-        span.complete(name, attributes, end_time)
+        span.complete(span._name if is_renamed else name, attributes, end_time)
     else:
-        span.update_name(name)
+        if not is_renamed:
+            span.update_name(name)
         span.set_attributes(attributes)
         span.end(end_time)
 

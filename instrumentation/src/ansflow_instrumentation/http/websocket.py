@@ -10,7 +10,6 @@ Source:
 """
 
 import os
-from asyncio import CancelledError
 from collections.abc import Awaitable, Mapping
 from time import perf_counter_ns, time_ns
 from typing import Any
@@ -28,7 +27,14 @@ from ansflow_instrumentation.http.asgi import (
     authority_of,
     request_attributes,
 )
-from ansflow_instrumentation.http.telemetry import HttpTelemetry, complete_span, error_name, exemplar_context
+from ansflow_instrumentation.http.request import is_departure
+from ansflow_instrumentation.http.telemetry import (
+    HttpTelemetry,
+    complete_span,
+    error_name,
+    exemplar_context,
+    record_exception,
+)
 from ansflow_instrumentation.ownership import OWNED
 from ansflow_instrumentation.spans.server import context_of
 
@@ -44,6 +50,9 @@ ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
 NORMAL_CLOSURE = 1000
 
+MAX_APPLICATION_CODES = 50
+"""Codes of applications' own (3000 to 4999) that are told apart."""
+
 _DISCONNECTS = frozenset({"WebSocketDisconnect", "ClientDisconnected", "ConnectionClosed"})
 
 
@@ -52,8 +61,8 @@ class WebSocketConnection:
 
     Attributes:
         route: Template of the route that took it, or None; set by whoever routes.
-        prefix: Templates of the mounts above the route.
         taken_by: The route that was noted last.
+        mounted_at: Template of the path at which an application inside is mounted.
         endpoint: The route, as the meters have it, from the acceptance on.
     """
 
@@ -71,7 +80,7 @@ class WebSocketConnection:
         "_span",
         "_telemetry",
         "endpoint",
-        "prefix",
+        "mounted_at",
         "route",
         "started_ns",
         "taken_by",
@@ -82,8 +91,8 @@ class WebSocketConnection:
         self._receive = receive
         self._send = send
         self.route: str | None = None
-        self.prefix: str | None = None
         self.taken_by: object = None
+        self.mounted_at = ""
         self.endpoint = UNKNOWN_ENDPOINT
         self._accepted_at: int | None = None
         self._code: int | None = None
@@ -105,7 +114,7 @@ class WebSocketConnection:
         Returns:
             The context to serve the connection in.
         """
-        parent = self._telemetry.parent.of_asgi(headers)
+        parent = self._telemetry.parent.of_asgi(headers, scope.get("headers", ()))
 
         def attributes() -> dict[str, Any]:
             common = request_attributes(scope, headers, scope.get("scheme", "ws"))
@@ -117,7 +126,7 @@ class WebSocketConnection:
             }
 
         self._span = self._telemetry.spans.start("WS", parent, self.started_ns, attributes)
-        return context_of(self._span, parent)
+        return context_of(self._span, parent, self)
 
     async def receive(self) -> Message:
         """Pass a message from the server, and count it.
@@ -197,13 +206,14 @@ class WebSocketConnection:
         Args:
             error: The exception. A disconnection that was not handled is none of the server's failures.
         """
-        if self._finished or isinstance(error, CancelledError) or type(error).__name__ in _DISCONNECTS:
+        if self._finished or is_departure(error) or type(error).__name__ in _DISCONNECTS:
             return
         self._error = error_name(error)
-        if self._code is None:
+        if self._accepted_at is None:
+            self._refused = self._refused or 500  # what servers answer then
+        elif self._code is None:
             self._code = INTERNAL_ERROR
-        if self._span.is_recording():
-            self._span.record_exception(error)
+        record_exception(self._span, error)
 
     def finish(self) -> None:
         """Record the connection's end, unless that has been done."""
@@ -230,7 +240,7 @@ class WebSocketConnection:
         if error is not None:
             attributes["error.type"] = error
         name = f"WS {self.route}" if self.route is not None else "WS"
-        complete_span(self._span, name, attributes, time_ns(), error)
+        complete_span(self._span, "WS", name, attributes, time_ns(), error)
 
     def _end_connection(self) -> None:
         """Take the connection from the active ones, once."""
@@ -240,9 +250,22 @@ class WebSocketConnection:
             return
         meters.active.discard(self)
         code = ABNORMAL_CLOSURE if self._code is None else self._code
-        meters.disconnections.add((self.endpoint, str(code)))
+        meters.disconnections.add((self.endpoint, _label(code)))
         elapsed = perf_counter_ns() - accepted_at
         meters.duration.record(self.endpoint, elapsed / 1e9, exemplar_context(self._span))
+
+
+_application_codes: set[int] = set()
+
+
+def _label(code: int) -> str:
+    """Give a close code as the meters have it: clients may send any of two thousand."""
+    if 1000 <= code <= 1015 or code in _application_codes:
+        return str(code)
+    if len(_application_codes) >= MAX_APPLICATION_CODES:
+        return "other"
+    _application_codes.add(code)
+    return str(code)
 
 
 async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: Send, app: Serve) -> None:
@@ -258,7 +281,7 @@ async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: 
     Raises:
         BaseException: Whatever the application raised.
     """
-    headers = dict(scope["headers"])
+    headers = dict(scope.get("headers", ()))
     if telemetry.settings.exclusion.covers(
         scope["path"], scope.get("root_path", ""), scope.get("scheme", "ws"), authority_of(scope, headers)
     ):
@@ -269,12 +292,15 @@ async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: 
     connection = WebSocketConnection(telemetry, receive, send)
     scope[OWNED] = connection
     token = attach(connection.start(scope, headers))
+    is_closed = False
     try:
         await app(scope, connection.receive, connection.send)
     except BaseException as error:
+        is_closed = isinstance(error, GeneratorExit)
         connection.fail(error)
         raise
     finally:
-        detach(token)
+        if not is_closed:
+            detach(token)
         connection.finish()
         scope.pop(OWNED, None)  # as for requests

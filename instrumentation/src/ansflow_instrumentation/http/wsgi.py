@@ -11,13 +11,14 @@ Source:
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, detach, get_current, get_value
 
 from ansflow_instrumentation.excluded_requests import unsampled
 from ansflow_instrumentation.http.incoming import host_and_port, redacted_query
 from ansflow_instrumentation.http.request import ServedRequest
 from ansflow_instrumentation.http.telemetry import HttpTelemetry
 from ansflow_instrumentation.ownership import OWNED
+from ansflow_instrumentation.spans.server import OWNER_KEY
 
 __all__ = ["serve"]
 
@@ -41,6 +42,10 @@ def serve(telemetry: HttpTelemetry, environ: Environ, start_response: StartRespo
     Raises:
         BaseException: Whatever the application raised.
     """
+    outer = get_value(OWNER_KEY)
+    if outer is not None:  # Django is mounted in an ASGI application, which records the request
+        environ[OWNED] = outer
+        return app(environ, start_response)
     path = _path(environ)
     scheme = environ.get("wsgi.url_scheme", "http")
     exclusion = telemetry.settings.exclusion
@@ -51,7 +56,10 @@ def serve(telemetry: HttpTelemetry, environ: Environ, start_response: StartRespo
     ):
         environ[OWNED] = None
         with unsampled():
-            return app(environ, start_response)
+            response: Any = app(environ, start_response)
+            if _is_streamed(response):
+                response.streaming_content = _within(get_current(), response.streaming_content)
+            return response
     request = ServedRequest(
         telemetry,
         environ["REQUEST_METHOD"],
@@ -91,32 +99,47 @@ def _noting_status(request: ServedRequest, start_response: StartResponse) -> Sta
 
 def _is_over(request: ServedRequest, response: Any, context: Context) -> bool:
     """Tell whether the response is a whole; if not, have it say when it is over."""
-    streaming = getattr(response, "streaming", None)
-    if streaming is False:
-        request.response_size = len(response.content)
+    if getattr(response, "streaming", None) is False:
+        request.response_size = sum(map(len, response))
         return True
-    if streaming and not getattr(response, "is_async", False):
-        response.streaming_content = _counted(request, response.streaming_content, context)
-    else:
-        request.response_size = None
+    if _is_streamed(response):
+        chunks = _within(context, response.streaming_content)
+        response.streaming_content = _counted(request, chunks)
+        _finish_when_closed(request, response)
+        return False
+    request.response_size = None
     return not _finish_when_closed(request, response)
 
 
-def _counted(request: ServedRequest, chunks: Iterable[bytes], context: Context) -> Iterator[bytes]:
+def _is_streamed(response: Any) -> bool:
+    return bool(getattr(response, "streaming", False)) and not getattr(response, "is_async", False)
+
+
+def _within(context: Context, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Produce chunks with a context as the current one."""
     iterator = iter(chunks)
     while True:
         token = attach(context)
         try:
             chunk = next(iterator, None)
-        except Exception as error:
-            request.fail(error)
-            raise
         finally:
             detach(token)
         if chunk is None:
             return
-        request.response_size += len(chunk)  # type: ignore[operator] # it is known here
         yield chunk
+
+
+def _counted(request: ServedRequest, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Count the chunks; that they are over, closed or forgotten is the request's end, whoever asks for it."""
+    try:
+        for chunk in chunks:
+            request.response_size += len(chunk)  # type: ignore[operator] # it is known here
+            yield chunk
+    except Exception as error:
+        request.fail(error)
+        raise
+    finally:
+        request.finish()
 
 
 def _finish_when_closed(request: ServedRequest, response: Any) -> bool:
@@ -130,6 +153,7 @@ def _finish_when_closed(request: ServedRequest, response: Any) -> bool:
             close()
         finally:
             request.finish()
+            vars(response).pop("close", None)  # it has the response, which has it
 
     try:
         response.close = close_and_finish

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, create_key
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -19,7 +19,7 @@ from opentelemetry.trace import Tracer as ApiTracer
 from ansflow_instrumentation.spans import sdk
 from ansflow_instrumentation.spans.fast import ServerSpan
 
-__all__ = ["ServerSpans", "context_of"]
+__all__ = ["OWNER_KEY", "ServerSpans", "context_of"]
 
 (_SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())
 """The context's key of the current span."""
@@ -27,19 +27,24 @@ __all__ = ["ServerSpans", "context_of"]
 Attributes = dict[str, Any]
 
 
-def context_of(span: Span, parent: Context | None) -> Context:
+OWNER_KEY = create_key("ansflow-request-owner")
+"""The context's key of what records the request that is being served."""
+
+
+def context_of(span: Span, parent: Context | None, owner: object) -> Context:
     """Make the context in which a request is served.
 
     Args:
         span: The request's span.
         parent: What was extracted from the request's headers (baggage, for one), if anything.
+        owner: What records the request; an application inside, over whatever interface, finds it there.
 
     Returns:
         A context with the span as the current one.
     """
     if parent:
-        return Context({**parent, _SPAN_KEY: span})
-    return Context({_SPAN_KEY: span})
+        return Context({**parent, _SPAN_KEY: span, OWNER_KEY: owner})
+    return Context({_SPAN_KEY: span, OWNER_KEY: owner})
 
 
 class ServerSpans:

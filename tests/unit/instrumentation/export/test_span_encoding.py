@@ -142,3 +142,15 @@ def test_what_is_remembered_is_bounded() -> None:
     assert_same(recorded(record))
     assert len(span_encoding._strings) <= span_encoding.MAX_REMEMBERED
     assert len(span_encoding._scalars) <= span_encoding.MAX_REMEMBERED
+
+
+def test_long_values_are_not_remembered() -> None:
+    """A page in an attribute is sent, and not kept."""
+    before = len(span_encoding._strings)
+
+    def record(provider: TracerProvider) -> None:
+        for number in range(50):
+            provider.get_tracer("t").start_span("s", attributes={"page": f"{number}" * 300}).end()
+
+    assert_same(recorded(record))
+    assert len(span_encoding._strings) == before

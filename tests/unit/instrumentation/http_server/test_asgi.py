@@ -7,8 +7,11 @@ import weakref
 from typing import Any
 
 import pytest
-from ansflow_instrumentation.http import asgi
-from opentelemetry import baggage, trace
+from ansflow_instrumentation.http import asgi, wsgi
+from ansflow_instrumentation.http.settings import HttpSettings
+from ansflow_instrumentation.http.telemetry import telemetry_of
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -18,9 +21,11 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from support.recorded_http import Recorded, answer, scope_of
 
 DURATION = "http.server.request.duration"
+CAPTURED = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -360,7 +365,6 @@ async def test_any_host_header_is_survived(host: str, address: str, port: int | 
 
 async def test_without_a_propagator_requests_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration file without `propagator:` gives one that extracts None: no request fails by it."""
-    from opentelemetry import propagate
     from opentelemetry.propagators.composite import CompositePropagator
 
     monkeypatch.setattr(propagate, "propagators", None, raising=False)
@@ -383,6 +387,159 @@ async def test_a_proxy_prefix_hides_no_health_path(monkeypatch: pytest.MonkeyPat
     for path in ("/api/health/live", "/api/healthcare", "/health"):
         await recorded.request(ok, path=path, root_path="/api")
     assert [(span.attributes or {})["url.path"] for span in recorded.spans] == ["/api/healthcare"]
+
+
+@pytest.mark.parametrize("length", ["9" * 400, "9" * 5000, "1" * 20, "\u00b2", "-1", "1.5", ""])
+async def test_a_content_length_that_is_none_harms_nothing(length: str) -> None:
+    """Whatever a client writes there, the request is served, and metrics can still be sent."""
+    recorded = Recorded()
+    await recorded.request(ok, headers=[("content-length", "1")])
+    await recorded.request(ok, headers=[("content-length", length)])
+    assert recorded.points("http.server.request.body.size")[0].sum == 1
+    encode_metrics(recorded.collected())
+
+
+async def test_a_stream_that_breaks_behind_middleware_is_a_failure() -> None:
+    """Starlette's BaseHTTPMiddleware ends the body before it raises again what broke the stream."""
+    recorded = Recorded()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"1", "more_body": True})
+        await send({"type": "http.response.body"})
+        raise LookupError("a bug")
+
+    with pytest.raises(LookupError):
+        await recorded.request(app)
+    assert (recorded.span.attributes or {})["error.type"] == "LookupError"
+    assert recorded.points(DURATION)[0].attributes["error.type"] == "LookupError"
+
+
+async def test_an_exception_that_cannot_be_written_is_the_applications_all_the_same() -> None:
+    """An exception whose text raises goes on, and nothing of ours comes out instead."""
+
+    class Unprintable(Exception):  # noqa: N818 # it is what the test is about
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    recorded = Recorded()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise Unprintable
+
+    with pytest.raises(Unprintable):
+        await recorded.request(app)
+    assert recorded.points(DURATION)[0].count == 1
+
+
+async def test_what_the_application_says_of_the_span_stays() -> None:
+    """A name and a status of its own are not overwritten."""
+    recorded = Recorded()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        span = trace.get_current_span()
+        span.update_name("checkout")
+        span.set_status(StatusCode.ERROR, "the till is broken")
+        await answer(send, 503)
+
+    await recorded.request(app)
+    assert (recorded.span.name, recorded.span.status.description) == ("checkout", "the till is broken")
+
+
+async def test_sizes_are_those_on_the_wire() -> None:
+    """A HEAD's body is not sent; how large a file is that the server sends by itself is not known."""
+    recorded = Recorded()
+
+    async def by_path(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": __file__})
+
+    await recorded.request(ok, method="HEAD")
+    await recorded.request(by_path)
+    sizes = [(span.attributes or {}).get("http.response.body.size") for span in recorded.spans]
+    assert sizes == [0, None]
+
+
+async def test_a_parent_is_found_however_its_header_is_spelt() -> None:
+    """A propagator whose field has capitals finds it; a header that came twice is one list."""
+
+    class Capitals(TraceContextTextMapPropagator):
+        def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any:
+            values = getter.get(carrier, "X-Parent") or []
+            return super().extract({"traceparent": values[0].split(",")[0]}, context)
+
+        @property
+        def fields(self) -> set[str]:
+            return {"X-Parent"}
+
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(Capitals())
+    try:
+        recorded = Recorded()
+        await recorded.request(ok, headers=[("x-parent", TRACEPARENT), ("x-parent", "second")])
+        assert recorded.span.parent is not None
+    finally:
+        propagate.set_global_textmap(before)
+
+
+def test_a_django_inside_is_part_of_the_request() -> None:
+    """A WSGI application that an ASGI one mounts finds the request owned: one span, one point."""
+    recorded = Recorded()
+
+    def inner(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/inner", "SERVER_PROTOCOL": "HTTP/1.1"}
+        # As Starlette's WSGIMiddleware: in a thread, with the context of the request.
+        body = await asyncio.to_thread(wsgi.serve, recorded.telemetry, environ, lambda *_: None, inner)
+        await answer(send, 200, *body)
+
+    asyncio.run(recorded.request(outer))
+    assert len(recorded.spans) == 1
+    assert recorded.points(DURATION)[0].count == 1
+
+
+async def test_frameworks_share_their_instruments() -> None:
+    """Two frameworks in one process are one gauge: the SDK ignores the callbacks of a second one."""
+    recorded = Recorded()
+    other = recorded.telemetry.with_settings(HttpSettings.of("TEST", {"OTEL_X": "1"}))
+    release = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await release.wait()
+        await answer(send)
+
+    async def send(message: Any) -> None:
+        pass
+
+    serving = [
+        asyncio.create_task(asgi.serve(telemetry, scope_of("/", "GET", []), never, send, app))
+        for telemetry in (recorded.telemetry, other)
+    ]
+    await asyncio.sleep(0)
+    assert recorded.active() == 2
+    release.set()
+    await asyncio.gather(*serving)
+    assert recorded.active() == 0
+
+
+def test_settings_that_cannot_be_read_leave_requests_unrecorded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A regular expression that is none is one warning, and never a failed request."""
+    monkeypatch.setattr("ansflow_instrumentation.http.telemetry._made", {})
+    for variable in ("OTEL_PYTHON_TEST_EXCLUDED_URLS", CAPTURED, f"{CAPTURED[:-7]}RESPONSE"):
+        monkeypatch.setenv(variable, "*x")
+        assert (
+            telemetry_of(f"TEST{variable}" if variable != "OTEL_PYTHON_TEST_EXCLUDED_URLS" else "TEST")
+            is None
+        )
+        monkeypatch.delenv(variable)
+    assert len(caplog.records) == 3
+    assert telemetry_of("TEST") is None
+    assert len(caplog.records) == 3, "once"
 
 
 async def test_a_request_leaves_no_work_for_the_garbage_collector() -> None:

@@ -175,3 +175,26 @@ def test_channels_websockets_are_exact(run: Run, interface: str) -> None:
         ("connections.active",): 0,
     }
     assert run.received.server_spans()["WS /rooms/<slug:room>/"] == 2
+
+
+def test_a_stream_that_nobody_closes_is_counted(tmp_path: Path) -> None:
+    """Middleware that passes chunks on without closing the response loses no request, and no gauge."""
+    with OtlpReceiver() as receiver, starting_services(receiver, APPLICATIONS, tmp_path) as start:
+        service = start(
+            "gunicorn", "django_kinds.forgetful", "--bind", "127.0.0.1:{port}", variables=AT_THE_END
+        )
+        for _ in range(3):
+            assert service.get("/stream").body == "1234512345"
+        service.stop()
+        assert receiver.requests_counted() == {"/stream": 3}
+        assert receiver.server_spans() == {"GET /stream": 3}
+
+
+def test_a_route_is_below_the_servers_prefix(tmp_path: Path) -> None:
+    """Under SCRIPT_NAME the route is from the root, as the path is."""
+    variables = {**AT_THE_END, "SCRIPT_NAME": "/below"}
+    with OtlpReceiver() as receiver, starting_services(receiver, APPLICATIONS, tmp_path) as start:
+        service = start("gunicorn", "django_kinds.wsgi", "--bind", "127.0.0.1:{port}", variables=variables)
+        assert service.get("/below/plain/7").status == 200
+        service.stop()
+        assert receiver.requests_counted() == {"/below/plain/<int:number>": 1}

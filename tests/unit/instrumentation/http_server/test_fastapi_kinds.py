@@ -32,6 +32,7 @@ KINDS: dict[str, dict[str, str]] = {
         "/app/outer/blue/inner/items/1": "/app/outer/{tenant}" + ITEM,
         "/app/tenants/blue/v1/inner/items/1": "/app/tenants/{tenant}/v1" + ITEM,
     },
+    "twice": {"/tenants/blue/v1/inner/items/1": "/tenants/{tenant}/v1" + ITEM},
     "behind_proxy": {"/inner/items/1": "/proxied" + ITEM},
 }
 """Paths by application, with the route that must be recorded."""
