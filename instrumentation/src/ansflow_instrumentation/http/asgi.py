@@ -16,10 +16,11 @@ from typing import Any
 from opentelemetry.context import attach, detach
 
 from ansflow_instrumentation.excluded_requests import unsampled
-from ansflow_instrumentation.http.incoming import host_and_port, redacted_query
+from ansflow_instrumentation.http.incoming import host_and_port
 from ansflow_instrumentation.http.request import ServedRequest
 from ansflow_instrumentation.http.telemetry import HttpTelemetry
 from ansflow_instrumentation.ownership import OWNED
+from ansflow_instrumentation.urls import redacted_query
 
 __all__ = [
     "HttpRequest",

@@ -7,28 +7,14 @@ Source:
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_plus
 
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import DefaultGetter, TextMapPropagator
 
-__all__ = ["DEFAULT_PORTS", "Parent", "host_and_port", "redacted_query"]
+__all__ = ["DEFAULT_PORTS", "Parent", "host_and_port"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-SENSITIVE_PARAMETERS = frozenset(
-    {
-        "AWSAccessKeyId",
-        "Signature",
-        "X-Amz-Credential",
-        "X-Amz-Security-Token",
-        "X-Amz-Signature",
-        "X-Goog-Signature",
-        "sig",
-    }
-)
-"""Query parameters whose values are credentials."""
 
 
 class _LowerCase(DefaultGetter):
@@ -121,22 +107,3 @@ def host_and_port(authority: str, scheme: str) -> tuple[str, int | None]:
     if not port:
         return address, DEFAULT_PORTS.get(scheme)
     return address, int(port) if port.isdecimal() and len(port) < 6 else None
-
-
-def redacted_query(query: str) -> str:
-    """Hide the values of parameters that are credentials.
-
-    Args:
-        query: Without its question mark.
-
-    Returns:
-        The query, with `REDACTED` for these values and everything else as it was.
-    """
-    if not any(name in query for name in SENSITIVE_PARAMETERS) and "%" not in query:
-        return query
-    parts = []
-    for part in query.split("&"):
-        name, equals, _ = part.partition("=")
-        hidden = equals and unquote_plus(name) in SENSITIVE_PARAMETERS
-        parts.append(f"{name}=REDACTED" if hidden else part)
-    return "&".join(parts)

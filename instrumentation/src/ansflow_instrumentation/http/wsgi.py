@@ -14,11 +14,12 @@ from typing import Any
 from opentelemetry.context import Context, attach, detach, get_current, get_value
 
 from ansflow_instrumentation.excluded_requests import unsampled
-from ansflow_instrumentation.http.incoming import host_and_port, redacted_query
+from ansflow_instrumentation.http.incoming import host_and_port
 from ansflow_instrumentation.http.request import ServedRequest
 from ansflow_instrumentation.http.telemetry import HttpTelemetry
 from ansflow_instrumentation.ownership import OWNED
 from ansflow_instrumentation.spans.server import OWNER_KEY
+from ansflow_instrumentation.urls import redacted_query
 
 __all__ = ["serve"]
 

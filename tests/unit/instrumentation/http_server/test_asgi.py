@@ -42,14 +42,20 @@ async def test_a_request_is_one_server_span_and_one_duration_point() -> None:
     """Names and attributes are the stable semantic conventions'."""
     recorded = Recorded()
     headers = [("host", "shop.test:8443"), ("user-agent", "test/1"), ("content-length", "12")]
-    await recorded.request(ok, method="POST", headers=headers, query_string=b"a=1&sig=secret", scheme="https")
+    await recorded.request(
+        ok,
+        method="POST",
+        headers=headers,
+        query_string=b"a=1&sig=secret&access_token=s2&%70assword=p",
+        scheme="https",
+    )
     span = recorded.span
     assert (span.name, span.kind, span.status.status_code) == ("POST", SpanKind.SERVER, StatusCode.UNSET)
     assert dict(span.attributes or {}) == {
         "http.request.method": "POST",
         "url.scheme": "https",
         "url.path": "/things/1",
-        "url.query": "a=1&sig=REDACTED",
+        "url.query": "a=1&sig=REDACTED&access_token=REDACTED&%70assword=REDACTED",
         "server.address": "shop.test",
         "server.port": 8443,
         "client.address": "192.0.2.1",
