@@ -123,7 +123,7 @@ class _Recorder:
             if is_owned(connection):
                 return await execution
             # `executemany` calls it its command, `fetchmany` its query.
-            query = args[0] if args else kwargs.get("command", kwargs.get("query"))
+            query = args[0] if args else kwargs.get("command", kwargs.get("query", ""))
             size = _size(args[1] if len(args) > 1 else kwargs.get("args"))
             return await self._recorded(execution, connection, query, size)
 

@@ -138,7 +138,7 @@ def _database_of(connection: Any) -> Database:
         SYSTEMS.get(vendor, vendor),
         _file_name(str(name)) if vendor == "sqlite" else str(name or "") or None,
         host,
-        int(port) if host and str(port).isdecimal() else None,  # several hosts may have several
+        int(str(port)) if host and str(port).isdecimal() else None,  # several hosts may have several
     )
     connection.__dict__[TARGET] = (name, found)
     return found
