@@ -16,6 +16,7 @@ from ansflow_instrumentation.prometheus_bridge.conversion import metrics_of
 from ansflow_instrumentation.prometheus_bridge.producer import add_metrics, sdk_takes_metrics
 from ansflow_instrumentation.prometheus_bridge.registry import RegistryReader
 from ansflow_instrumentation.survive import survive
+from ansflow_instrumentation.workers.observed import ObservedMetric
 
 __all__ = ["EXCLUDED", "PrometheusBridgeInstrumentor", "excluded_names"]
 
@@ -74,7 +75,10 @@ class PrometheusBridgeInstrumentor(BaseInstrumentor):  # type: ignore[misc] # un
         times = reader.times()
         for family in reader.families():
             with survive(f"Converting {family.name}"):
-                metrics += metrics_of(family, times)
+                converted = metrics_of(family, times)
+                if not reader.has_recorded(family):
+                    converted = [ObservedMetric(**vars(metric)) for metric in converted]
+                metrics += converted
         return metrics
 
     def _before_fork(self) -> None:

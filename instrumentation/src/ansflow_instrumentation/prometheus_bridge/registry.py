@@ -65,6 +65,7 @@ class RegistryReader:
         self._start_ns = time.time_ns()
         self._not_before_ns = 0
         self._failed: set[str] = set()
+        self._recorded: set[str] = set()
         self._reading = RLock()
         self._is_forking = False
 
@@ -96,10 +97,24 @@ class RegistryReader:
                     self._failed.add(name)
                     _logger.warning("%s cannot be collected, and is left out", name, exc_info=True)
                 continue
+            is_recorded = _is_recorded(collector)
             for family in families:
+                if is_recorded:
+                    self._recorded.add(family.name)
                 if not self._is_excluded(family.name):
                     self._take_off_others(family)
                     yield family
+
+    def has_recorded(self, family: Any) -> bool:
+        """Tell what this process has recorded itself from what a collector of the application's has read.
+
+        Args:
+            family: From `families`.
+
+        Returns:
+            Whether it is recorded in this process, and therefore begins with it.
+        """
+        return family.name in self._recorded
 
     def leave_out_files_of_predecessors(self, _: ModuleType | None = None) -> None:
         """Note what is in files of this process's id, in multiprocess mode, before anything is recorded."""
@@ -123,11 +138,10 @@ class RegistryReader:
             self._reading.release()
 
     def _note_before_fork(self) -> None:
-        metrics = sys.modules.get("prometheus_client.metrics")
-        if metrics is None or _is_multiprocess():
+        if _is_multiprocess():
             self._before_fork = {}
             return
-        own = [collector for collector in _collectors() if isinstance(collector, metrics.MetricWrapperBase)]
+        own = [collector for collector in _collectors() if _is_recorded(collector)]
         self._before_fork = _values(family for collector in own for family in collector.collect())
 
     def start_over(self) -> None:
@@ -170,6 +184,12 @@ def _collectors() -> list[Any]:
             if is_free:
                 registry._lock.release()
     return [registry]  # all of them at once
+
+
+def _is_recorded(collector: Any) -> bool:
+    """Tell a counter, a histogram, ... of prometheus_client's from a collector of an application's own."""
+    metrics = sys.modules.get("prometheus_client.metrics")
+    return metrics is not None and isinstance(collector, metrics.MetricWrapperBase)
 
 
 def _is_multiprocess() -> bool:

@@ -1,14 +1,16 @@
 """Between a periodic reader and its exporter: the totals of the slot, and the farewell at the end.
 
-Only public types of the SDK are used, but for the place of the exporter in its reader.
+Only public types of the SDK are used, but for the place of the exporter in its reader (and see `observed`).
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
 import time
 import uuid
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from opentelemetry.sdk.version import __version__ as sdk_version
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.workers import identity
 from ansflow_instrumentation.workers.farewell import say_farewell
+from ansflow_instrumentation.workers.observed import Observed, observed_by
 from ansflow_instrumentation.workers.totals import Totals
 
 __all__ = ["CarryingExporter", "carry_totals_on", "start_over"]
@@ -37,12 +40,14 @@ class CarryingExporter(MetricExporter):
     Args:
         exporter: Does the rest.
         name: Tells this process's exporters apart.
+        observed: Tells which metrics are of observable instruments.
     """
 
-    def __init__(self, exporter: MetricExporter, name: str) -> None:
+    def __init__(self, exporter: MetricExporter, name: str, observed: Callable[[], Observed]) -> None:
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
         self._exporter = exporter
         self._name = name
+        self._observed = observed
         self._totals: Totals | None = None
         self._is_ready = False
         self._resource: Resource | None = None
@@ -82,7 +87,7 @@ class CarryingExporter(MetricExporter):
             return
         if _may_write(slot.files.parent):
             file = slot.files.with_name(f"{slot.files.name}.{self._name}.json")
-            self._totals = Totals(file, time.time())
+            self._totals = Totals(file, time.time(), self._observed)
         else:
             # A master of root's whose workers are another user's, say. A slot whose sums begin at zero each
             # time would be worse than none: not every reset is seen as one.
@@ -134,8 +139,11 @@ def carry_totals_on(provider: Any) -> None:
         if not isinstance(reader, PeriodicExportingMetricReader):
             continue
         exporter = getattr(reader, "_exporter", None)
-        if isinstance(exporter, MetricExporter):
-            reader._exporter = CarryingExporter(exporter, str(place))
+        observed = None
+        with contextlib.suppress(AttributeError, KeyError):
+            observed = observed_by(provider, reader)
+        if isinstance(exporter, MetricExporter) and observed is not None:
+            reader._exporter = CarryingExporter(exporter, str(place), observed)
         else:
             _logger.warning(
                 "opentelemetry-sdk %s is not built as expected: a worker's successor begins at zero",

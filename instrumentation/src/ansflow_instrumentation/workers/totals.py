@@ -14,7 +14,8 @@ So, between a periodic reader and its exporter (see `carrying`), cumulative mono
 the predecessor's totals added, and the new totals are written to the slot's file before they are sent.
 Points that the successor has not touched yet are sent as they were left. What belongs to the process that is
 gone (gauges, up-down counters) is not carried on, nor are exponential histograms, nor deltas, which stand
-for themselves. After SIGKILL, the successor goes on from the last periodic export.
+for themselves, nor what is observed instead of counted (see `observed`). After SIGKILL, the successor goes on
+from the last periodic export.
 """
 
 import dataclasses
@@ -39,6 +40,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from ansflow_instrumentation.survive import survive
+from ansflow_instrumentation.workers.observed import Observed, ObservedMetric
 
 __all__ = ["Totals"]
 
@@ -81,10 +83,13 @@ class Totals:
     Args:
         file: Where the predecessor left its totals, and where they are left to the successor.
         now_s: Unix time.
+        observed: Tells which metrics are of observable instruments.
     """
 
-    def __init__(self, file: Path, now_s: float) -> None:
+    def __init__(self, file: Path, now_s: float, observed: Callable[[], Observed]) -> None:
         self._file = file
+        self._ask_observed = observed
+        self._observed: Observed = frozenset()
         self._inherited: dict[Stream, Series] = {}
         with survive("Reading what the worker before has counted"):
             self._inherited = _read(file, now_s)
@@ -103,6 +108,7 @@ class Totals:
             The same with the totals of the slot.
         """
         totals: dict[Stream, Series] = {}
+        self._observed = self._ask_observed()
         (resource,) = data.resource_metrics
         scopes = [self._scope(scope, totals) for scope in resource.scope_metrics]
         scopes.extend(self._untouched(totals))
@@ -116,7 +122,8 @@ class Totals:
 
     def _metric(self, scope: ScopeMetrics, metric: Metric, totals: dict[Stream, Series]) -> Metric:
         data = metric.data
-        if not _is_carried(data):
+        is_observed = isinstance(metric, ObservedMetric) or (scope.scope, metric.name) in self._observed
+        if is_observed or not _is_carried(data):
             return metric
         assert isinstance(data, Sum | Histogram)  # noqa: S101 # for mypy
         stream = Stream(

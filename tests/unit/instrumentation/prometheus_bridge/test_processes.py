@@ -50,6 +50,18 @@ REGISTRY.register(Forking())
 Counter("orders", "Orders").inc(2)
 """
 
+OF_A_TABLE = """
+from prometheus_client import REGISTRY, Counter
+from prometheus_client.core import CounterMetricFamily
+
+class Rows:
+    def collect(self):
+        yield CounterMetricFamily("rows", "Rows", value=1000)
+
+REGISTRY.register(Rows())
+Counter("orders", "Orders").inc(2)
+"""
+
 REQUESTS = 60
 
 
@@ -102,3 +114,12 @@ def test_a_collector_that_forks_holds_nobody_up(receiver: OtlpReceiver, tmp_path
     finished = run_python(FORKING_COLLECTOR, receiver, tmp_path, variables=ON)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert [point.as_double for point in newest(receiver, "orders").values()] == [2]
+
+
+def test_what_a_collector_reads_is_not_added_up(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A successor goes on from what its predecessor has counted, not from what both read of a table."""
+    for _ in range(2):
+        process = run_python(OF_A_TABLE, receiver, tmp_path, variables=ON)
+        assert (process.returncode, process.stderr) == (0, "")
+    assert receiver.sums("rows") == {("rows",): 1000}
+    assert receiver.sums("orders") == {("orders",): 4}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansflow_instrumentation.workers.observed import BEGINS_WITH_PROCESS, observed_by
 from ansflow_instrumentation.workers.totals import KEPT_FOR_S, MAX_CARRIED, Totals
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import Counter, MeterProvider
@@ -23,7 +24,7 @@ class Worker:
         self.reader = InMemoryMetricReader(preferred_temporality=temporality)
         self.provider = MeterProvider([self.reader], shutdown_on_exit=False, **options)
         self.meter = self.provider.get_meter("shop", "1.0", schema_url="https://example.org/schema")
-        self.totals = Totals(file, now_s)
+        self.totals = Totals(file, now_s, observed_by(self.provider, self.reader))
 
     def export(self) -> dict[str, dict[str, Any]]:
         """Collect, add the totals, and give the points by metric and `kind`."""
@@ -77,18 +78,41 @@ def test_what_is_not_touched_yet_is_sent_as_it_was_left(file: Path) -> None:
 
 
 def test_what_belongs_to_a_process_ends_with_it(file: Path) -> None:
-    """Gauges and up-down counters are the living process's alone; observed counters go on."""
-
-    def observe(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(4)
-
-    for life in (1, 2):
+    """Gauges and up-down counters are the living process's alone."""
+    for _ in range(2):
         worker = Worker(file)
         worker.meter.create_up_down_counter("active").add(3)
         worker.meter.create_gauge("level").set(7)
-        worker.meter.create_observable_counter("cpu", [observe])
         points = {name: series[""].value for name, series in worker.export().items()}
-        assert points == {"active": 3, "level": 7, "cpu": 4 * life}
+        assert points == {"active": 3, "level": 7}
+
+
+def test_what_is_observed_is_as_it_is_observed(file: Path) -> None:
+    """Rows of a table are not added up from worker to worker, whatever their name; the runtime's are."""
+
+    def observe(_: CallbackOptions) -> Iterator[Observation]:
+        yield Observation(1000)
+
+    for life in (1, 2, 3):
+        worker = Worker(file, views=[View(instrument_name="rows", name="table.rows")])
+        worker.meter.create_observable_counter("rows", [observe])
+        worker.provider.get_meter("another").create_counter("table.rows").add(1)
+        worker.provider.get_meter(BEGINS_WITH_PROCESS).create_observable_counter("cpu", [observe])
+        worker.meter.create_counter("orders").add(1)
+        collected = worker.reader.get_metrics_data()
+        assert isinstance(collected, MetricsData)
+        (resource,) = worker.totals.added_to(collected).resource_metrics
+        found = {
+            (scope.scope.name, metric.name): metric.data.data_points[0].value  # type: ignore[union-attr]
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+        assert found == {
+            ("shop", "table.rows"): 1000,
+            ("another", "table.rows"): life,
+            (BEGINS_WITH_PROCESS, "cpu"): 1000 * life,
+            ("shop", "orders"): life,
+        }
 
 
 def test_deltas_stand_for_themselves(file: Path) -> None:
