@@ -32,6 +32,7 @@ __all__ = [
     "instrumentation_options",
     "limits_by_kind",
     "read_config_file",
+    "resource_attributes",
 ]
 
 CONFIG_FILE_VARIABLE = "OTEL_CONFIG_FILE"
@@ -112,6 +113,19 @@ def apply_settings_of_file(env: MutableMapping[str, str]) -> None:
             if item.strip() and item.partition("=")[0].strip() != SERVICE_INSTANCE_ID
         ]
         env["OTEL_RESOURCE_ATTRIBUTES"] = ",".join([*others, f"{SERVICE_INSTANCE_ID}={quote(instance)}"])
+
+
+def resource_attributes(env: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the resource attributes that the file states.
+
+    Args:
+        env: The process's environment.
+
+    Returns:
+        Values by name.
+    """
+    config = read_config_file(env.get(CONFIG_FILE_VARIABLE, ""))
+    return _attributes_of(config.resource) if config is not None else {}
 
 
 def _likest(variable: str) -> str:

@@ -6,8 +6,9 @@ worker (gunicorn's `--max-requests`) begins new series, which nobody ends. With 
 *forked* worker a random id (the user's is lost), and each *spawned* worker (`uvicorn --workers`) the same
 one (counts are lost).
 
-Here each process holds a slot (see `slots`) of its service: the processes with the same service name and
-namespace, chosen id, command line and working directory on the same machine. A slot that is given up is
+Here each process holds a slot (see `slots`) of its service: the processes with the same service name,
+namespace and deployment environment, configuration, chosen id, command line and working directory on the same
+machine. A slot that is given up is
 taken by the next process that starts, be it a recycled worker or the whole service after an upgrade. So
 there are as many identities as there were processes at the same time.
 
@@ -40,6 +41,7 @@ from opentelemetry.sdk.resources import (
     ResourceDetector,
 )
 
+from ansflow_instrumentation.configuration.file import CONFIG_FILE_VARIABLE, resource_attributes
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.workers.slots import MAX_SLOTS, Slot, Slots, directory, key_of, remove_abandoned
 
@@ -57,6 +59,9 @@ __all__ = [
 
 STATE_DIR_VARIABLE = "ANSFLOW_STATE_DIR"
 """Directory of the slots, with what a worker leaves to its successor; empty for neither."""
+
+NAMING = (SERVICE_NAMESPACE, SERVICE_NAME, "deployment.environment.name", "deployment.environment")
+"""Resource attributes that name a service; the last one is the older name of the one before."""
 
 GROUP = "_ANSFLOW_WORKERS"
 """Inherited by every child process: `<pid of the first process> <service> <group> <chosen id>`."""
@@ -123,15 +128,17 @@ def claim_identity(env: MutableMapping[str, str], pid: int) -> None:
         env: The process's environment, changed in place.
         pid: The process.
     """
-    attributes = OTELResourceDetector().detect().attributes
-    name, namespace, chosen = (
-        str(attributes.get(key) or "") for key in (SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID)
-    )
-    service = key_of(namespace, name)
+    stated = resource_attributes(env)
+    attributes = {**OTELResourceDetector().detect().attributes, **stated}
+    file = env.get(CONFIG_FILE_VARIABLE, "")
+    service = key_of(*(str(attributes.get(name) or "") for name in NAMING), file)
+    chosen = str(attributes.get(SERVICE_INSTANCE_ID) or "")
     inherited = Group.inherited(env)
     # A child with a name or an id of its own is another service that a service started, not its worker.
     if inherited is None or (inherited.service, inherited.chosen) != (service, chosen):
-        key = key_of(namespace, name, chosen, _folder(), *sys.orig_argv)
+        # Django's settings name no service: a process sets them for its children while it starts.
+        settings = env.get("DJANGO_SETTINGS_MODULE", "")
+        key = key_of(service, settings, chosen, _folder(), *sys.orig_argv)
         env[GROUP] = f"{pid} {service} {key} {chosen}"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansflow_instrumentation.configuration.file import read_config_file
 from ansflow_instrumentation.workers import identity
 from ansflow_instrumentation.workers.processes import is_resource_tracker
 from ansflow_instrumentation.workers.slots import (
@@ -153,6 +154,70 @@ def test_only_the_first_process_carries_the_chosen_id(monkeypatch: pytest.Monkey
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=green")
     identity.claim_identity(os.environ, pid)
     assert identity.instance_id(os.environ) is None
+
+
+FILE = """
+file_format: "1.0"
+resource:
+  attributes:
+    - {{name: service.name, value: {name}}}
+"""
+
+
+@pytest.mark.usefixtures("forget")
+def test_services_and_environments_share_no_slots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever tells two of them apart is in the group's name, started from one shell or another."""
+    for name in ("shop", "till"):
+        (tmp_path / f"{name}.yaml").write_text(FILE.format(name=name))
+    (tmp_path / "shop-again.yaml").write_text(FILE.format(name="shop"))
+    kinds = [
+        {},
+        {"OTEL_RESOURCE_ATTRIBUTES": "service.namespace=a"},
+        {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=a"},
+        {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=a"},
+        {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=b"},
+        {"DJANGO_SETTINGS_MODULE": "shop.settings"},
+        *({"OTEL_CONFIG_FILE": str(file)} for file in tmp_path.glob("*.yaml")),
+    ]
+    groups = set()
+    for variables in kinds:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            patch.delenv(identity.GROUP, raising=False)
+            identity.claim_identity(os.environ, 1)
+            group = identity.Group.inherited(os.environ)
+            assert group is not None
+            groups.add(group.key)
+    assert len(groups) == len(kinds) == 9
+
+
+@pytest.mark.usefixtures("forget")
+def test_the_file_names_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A configuration file under one path with another name, as after a deployment, is another service."""
+    keys = []
+    for name in ("shop", "till"):
+        file = tmp_path / "telemetry.yaml"
+        file.write_text(FILE.format(name=name))
+        read_config_file.cache_clear()
+        monkeypatch.setenv("OTEL_CONFIG_FILE", str(file))
+        identity.claim_identity(os.environ, 1)
+        group = identity.Group.inherited(os.environ)
+        assert group is not None
+        keys.append(group.key)
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_child_is_a_worker_though_its_parent_has_set_djangos_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`manage.py` sets them after the group is named; the reloader's child is of the same group."""
+    identity.claim_identity(os.environ, 1)
+    group = os.environ[identity.GROUP]
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings")
+    identity.claim_identity(os.environ, 2)
+    assert os.environ[identity.GROUP] == group
 
 
 HOLD = """
