@@ -18,10 +18,12 @@ for themselves, nor what is observed instead of counted (see `observed`). After 
 from the last periodic export.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
 import operator
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -38,6 +40,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.util.types import Attributes
 
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.workers.observed import Observed, ObservedMetric
@@ -50,7 +53,7 @@ KEPT_FOR_S = 3600.0
 MAX_CARRIED = 2000
 """Series of a metric that are carried on, the latest first: the SDK's default cardinality limit."""
 
-FORMAT = 1
+FORMAT = 2
 
 _logger = logging.getLogger(__name__)
 
@@ -59,10 +62,12 @@ Point = NumberDataPoint | HistogramDataPoint
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """A metric of a scope, as it is told from others."""
+    """A metric of a scope, as it is told from others; attributes in their written form."""
 
     scope: str
     scope_version: str
+    scope_schema_url: str
+    scope_attributes: str
     metric: str
     unit: str
     is_histogram: bool
@@ -72,7 +77,6 @@ class Stream:
 class Series:
     """The totals of a stream, each with the time of its last change, by attribute set in its written form."""
 
-    scope_schema_url: str
     description: str
     points: dict[str, tuple[Point, int]]
 
@@ -126,19 +130,24 @@ class Totals:
         if is_observed or not _is_carried(data):
             return metric
         assert isinstance(data, Sum | Histogram)  # noqa: S101 # for mypy
+        attributes = _written(scope.scope.attributes)
+        if attributes is None:
+            return metric
         stream = Stream(
             scope.scope.name,
             scope.scope.version or "",
+            scope.schema_url or "",
+            attributes,
             metric.name,
             metric.unit or "",
             isinstance(data, Histogram),
         )
         inherited = self._inherited.get(stream)
         own = self._own.setdefault(stream, {})
-        series = totals[stream] = Series(scope.schema_url or "", metric.description or "", {})
+        series = totals[stream] = Series(metric.description or "", {})
         points: list[Point] = []
         for point in data.data_points:
-            key = _key(point)
+            key = _written(point.attributes)
             if key is None:
                 points.append(point)
                 continue
@@ -164,9 +173,12 @@ class Totals:
             data: Sum | Histogram = (
                 Histogram(points, cumulative) if stream.is_histogram else Sum(points, cumulative, True)
             )
-            scope = InstrumentationScope(stream.scope, stream.scope_version, series.scope_schema_url)
+            attributes = json.loads(stream.scope_attributes)
+            scope = InstrumentationScope(
+                stream.scope, stream.scope_version, stream.scope_schema_url, attributes
+            )
             metric = Metric(stream.metric, series.description, stream.unit, data)
-            yield ScopeMetrics(scope, [metric], series.scope_schema_url)
+            yield ScopeMetrics(scope, [metric], stream.scope_schema_url)
 
     def _last_change(self, own: dict[str, tuple[float, int]], key: str, point: Point, changed: int) -> int:
         """Tell when a total last changed, in nanoseconds of Unix time."""
@@ -184,11 +196,14 @@ class Totals:
         self._have_changed = False
         draft = self._file.with_name(self._file.name + ".draft")
         try:
-            with draft.open("w") as file:
+            with open(draft, "w", opener=_open_for_this_user) as file:
                 file.writelines(_lines(totals))
             draft.replace(self._file)
         except OSError as error:
             self._can_write = False
+            for left in (draft, self._file):  # older sums than the last ones sent would fall, unnoticed
+                with contextlib.suppress(OSError):
+                    left.unlink(missing_ok=True)
             _logger.warning(
                 "%s cannot be written (%s): the next worker's sums begin at zero", self._file, error
             )
@@ -201,9 +216,13 @@ def _is_carried(data: object) -> bool:
     ) and data.aggregation_temporality == AggregationTemporality.CUMULATIVE  # type: ignore[attr-defined] # one of both
 
 
-def _key(point: Point) -> str | None:
+def _open_for_this_user(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _written(attributes: Attributes) -> str | None:
     try:
-        return json.dumps(dict(point.attributes or {}), sort_keys=True)
+        return json.dumps(dict(attributes or {}), sort_keys=True)
     except TypeError:  # bytes, say: what cannot be written is not carried on
         return None
 
@@ -241,7 +260,7 @@ def _lines(totals: Mapping[Stream, Series]) -> Iterator[str]:
         points = list(series.points.values())
         if len(points) > MAX_CARRIED:
             points = sorted(points, key=lambda point: point[1])[-MAX_CARRIED:]
-        head = [*dataclasses.astuple(stream), series.scope_schema_url, series.description]
+        head = [*dataclasses.astuple(stream), series.description]
         yield json.dumps({"stream": head}) + "\n"
         for point, changed in points:
             fields = {**vars(point), "time_unix_nano": changed, "exemplars": ()}
@@ -263,11 +282,11 @@ def _read(file: Path, now_s: float) -> dict[Stream, Series]:
     for line in lines[1:]:
         fields = json.loads(line)
         if head := fields.get("stream"):
-            stream = Stream(*head[:-2])
+            stream = Stream(*head[:-1])
             kind = HistogramDataPoint if stream.is_histogram else NumberDataPoint
-            points = found.setdefault(stream, Series(head[-2], head[-1], {})).points
+            points = found.setdefault(stream, Series(head[-1], {})).points
         elif (changed := fields["time_unix_nano"]) >= oldest:
             point = kind(**fields)
-            if (key := _key(point)) is not None:
+            if (key := _written(point.attributes)) is not None:
                 points[key] = point, changed
     return {stream: series for stream, series in found.items() if series.points}

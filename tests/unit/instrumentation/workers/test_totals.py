@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansflow_instrumentation.workers.observed import BEGINS_WITH_PROCESS, observed_by
-from ansflow_instrumentation.workers.totals import KEPT_FOR_S, MAX_CARRIED, Totals
+from ansflow_instrumentation.workers.totals import FORMAT, KEPT_FOR_S, MAX_CARRIED, Totals
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import Counter, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader, MetricsData
@@ -157,7 +157,7 @@ def test_not_more_is_carried_on_than_a_metric_may_have(file: Path) -> None:
     assert len(second.export()["orders"]) == MAX_CARRIED
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}\n{', '{"format": 1}\n{"value": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 2}\n{', '{"format": 2}\n{"value": 1}'])
 def test_an_unreadable_file_is_one_warning(
     file: Path, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
@@ -167,7 +167,7 @@ def test_an_unreadable_file_is_one_warning(
     assert caplog.text.count("Reading what the worker before has counted failed") == 1
     worker.meter.create_counter("orders").add(1)
     assert worker.export()["orders"][""].value == 1
-    assert json.loads(file.read_text().splitlines()[0]) == {"format": 1}
+    assert json.loads(file.read_text().splitlines()[0]) == {"format": FORMAT}
 
 
 def test_a_file_of_another_version_is_left_aside(file: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -186,6 +186,51 @@ def test_a_file_that_cannot_be_written_is_one_warning(
     for _ in range(2):
         assert worker.export()["orders"][""].value == 1
     assert caplog.text.count("cannot be written") == 1
+
+
+def test_a_file_that_cannot_be_written_any_more_is_removed(file: Path) -> None:
+    """Older sums than the last ones sent would be a fall that nobody takes for a reset: better none."""
+    Path(f"{file}.draft").mkdir()
+    file.write_text('{"format": 2}')
+    worker = Worker(file)
+    worker.meter.create_counter("orders").add(1)
+    worker.export()
+    assert not file.exists()
+
+
+def test_no_draft_is_left_behind(file: Path) -> None:
+    """What could not be put in place is removed: it may have filled the disk."""
+    file.mkdir()
+    worker = Worker(file)
+    worker.meter.create_counter("orders").add(1)
+    worker.export()
+    assert not Path(f"{file}.draft").exists()
+
+
+def test_totals_are_read_by_nobody_else(file: Path) -> None:
+    """Attributes may tell what is nobody else's business."""
+    worker = Worker(file)
+    worker.meter.create_counter("orders").add(1)
+    worker.export()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_scopes_are_told_apart_by_attributes_and_schema(file: Path) -> None:
+    """Two libraries' scopes of one name and version keep their own sums, touched or not."""
+    kinds: list[tuple[str, Any]] = [("a", None), ("b", None), ("a", {"pool": "x"}), ("a", {"pool": "y"})]
+    for life in (1, 2):
+        worker = Worker(file)
+        for amount, (schema, attributes) in enumerate(kinds[: len(kinds) // life], 1):
+            meter = worker.provider.get_meter("lib", "1", schema_url=schema, attributes=attributes)
+            meter.create_counter("orders").add(amount)
+        collected = worker.reader.get_metrics_data()
+        assert isinstance(collected, MetricsData)
+        (resource,) = worker.totals.added_to(collected).resource_metrics
+    found = [
+        (scope.schema_url, dict(scope.scope.attributes or {}), scope.metrics[0].data.data_points[0].value)  # type: ignore[union-attr]
+        for scope in resource.scope_metrics
+    ]
+    assert found == [("a", {}, 2), ("b", {}, 4), ("a", {"pool": "x"}, 3), ("a", {"pool": "y"}, 4)]
 
 
 def test_attributes_of_every_type_are_told_apart(file: Path) -> None:
