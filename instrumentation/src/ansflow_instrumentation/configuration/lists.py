@@ -10,6 +10,7 @@ __all__ = [
     "DISABLED_VARIABLE",
     "ENABLED_VARIABLE",
     "OFF_BY_DEFAULT",
+    "names_of",
     "off_by_default",
     "reason_off",
 ]
@@ -60,7 +61,7 @@ def reason_off(name: str, env: Mapping[str, str]) -> str | None:
             return variable
     enabled = read_list(env, ENABLED_VARIABLE)
     if enabled and not any(
-        fnmatch.fnmatchcase(known, pattern) for pattern in enabled for known in _names(name)
+        fnmatch.fnmatchcase(known, pattern) for pattern in enabled for known in names_of(name)
     ):
         return ENABLED_VARIABLE
     if file.instrumentation_options(env).get(name, {}).get("enabled") is False:
@@ -71,7 +72,14 @@ def reason_off(name: str, env: Mapping[str, str]) -> str | None:
     return None
 
 
-def _names(name: str) -> set[str]:
-    """Give the names that users know: `ansflow_redis` is enabled as `redis`, as it was before it was ours."""
+def names_of(name: str) -> set[str]:
+    """Give the names that users know: `ansflow_redis` is enabled as `redis`, as it was before it was ours.
+
+    Args:
+        name: Name of an entry point.
+
+    Returns:
+        All names by which it may be enabled.
+    """
     short = name.removeprefix("ansflow_")
     return {name, short, short.replace("_", "-")}

@@ -5,13 +5,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 
+from ansflow_instrumentation.configuration.kinds import PROPAGATORS_VARIABLE, unknown_propagator
 from ansflow_instrumentation.configuration.variables import VARIABLES
-from ansflow_instrumentation.doctor.diagnosis import diagnose
-from ansflow_instrumentation.doctor.report import report
-from ansflow_instrumentation.doctor.settings import effective_settings
 from ansflow_instrumentation.version import __version__
 
 __all__ = ["main"]
@@ -73,7 +72,23 @@ def _write(lines: Iterable[str]) -> None:
         sys.stdout.write(line + "\n")
 
 
+@contextmanager
+def _importable_api() -> Iterator[None]:
+    """Let the block import OpenTelemetry's API, which cannot be imported with an unknown propagator."""
+    unknown = unknown_propagator(os.environ)
+    value = os.environ.pop(PROPAGATORS_VARIABLE) if unknown else ""
+    try:
+        yield
+    finally:
+        if unknown:
+            os.environ[PROPAGATORS_VARIABLE] = value
+
+
 def _doctor(parsed: argparse.Namespace) -> int:
+    with _importable_api():
+        from ansflow_instrumentation.doctor.diagnosis import diagnose
+        from ansflow_instrumentation.doctor.report import report
+
     diagnosis = diagnose(os.environ, ask_endpoints=not parsed.offline)
     _write([diagnosis.as_json()] if parsed.json else report(diagnosis, everything=parsed.all))
     return 0 if diagnosis.healthy else 1
@@ -83,6 +98,9 @@ def _env(parsed: argparse.Namespace) -> int:
     if parsed.known:
         _write(f"{name:<38} {meaning}" for name, meaning in VARIABLES.items())
         return 0
+    with _importable_api():
+        from ansflow_instrumentation.doctor.settings import effective_settings
+
     settings = effective_settings(os.environ)
     if parsed.json:
         _write([json.dumps([asdict(setting) for setting in settings], indent=2)])

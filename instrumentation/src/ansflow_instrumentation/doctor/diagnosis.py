@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansflow_instrumentation.configuration.file import CONFIG_FILE_VARIABLE, load_config_file
+from ansflow_instrumentation.configuration.kinds import PROPAGATORS_VARIABLE, unknown_propagator
 from ansflow_instrumentation.doctor.endpoints import Answer, ask, endpoints_of
 from ansflow_instrumentation.doctor.settings import (
     effective_environment,
@@ -85,6 +86,7 @@ def diagnose(env: Mapping[str, str], *, ask_endpoints: bool = True) -> Diagnosis
     """
     completed = effective_environment(env)
     found = _probe(env)
+    installed = [one["name"] for one in found["instrumentations"] if one["status"] != "missing"]
     config = _config_of(completed)
     # What a file that cannot be read would have sent, nobody knows.
     is_known = config is not None or not completed.get(CONFIG_FILE_VARIABLE)
@@ -100,7 +102,7 @@ def diagnose(env: Mapping[str, str], *, ask_endpoints: bool = True) -> Diagnosis
     problems = [
         *_distro_problems(found, env),
         *found["warnings"],
-        *find_problems(env, [one["name"] for one in instrumentations if one["status"] != "missing"]),
+        *_untold(find_problems(env, installed), found["warnings"]),
         *(
             f"{one['name']} is not instrumented: {one['reason']} (installed: {one['libraries'] or 'nothing'})"
             for one in instrumentations
@@ -138,6 +140,9 @@ def _config_of(env: Mapping[str, str]) -> Any | None:
 def _probe(env: Mapping[str, str]) -> dict[str, Any]:
     """Set telemetry up in another process, as an application would have it."""
     environment = dict(env)
+    if unknown_propagator(env):
+        # One of the problems already: OpenTelemetry's API cannot be imported with it.
+        del environment[PROPAGATORS_VARIABLE]
     # No worker, and none that leaves anything to a successor.
     environment["ANSFLOW_STATE_DIR"] = ""
     # Under opentelemetry-instrument, Python would set telemetry up a first time before the probe does.
@@ -162,6 +167,14 @@ def _probe(env: Mapping[str, str]) -> dict[str, Any]:
             return _nothing(f"Setting telemetry up ends Python (status {finished.returncode}): {last}")
         found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return found
+
+
+def _untold(problems: Iterable[str], warnings: Sequence[str]) -> Iterator[str]:
+    """Leave out what a warning says already: both begin with the variable and its value."""
+    for problem in problems:
+        setting = problem.partition(":")[0]
+        if "=" not in setting or not any(warning.startswith(setting) for warning in warnings):
+            yield problem
 
 
 def _nothing(problem: str) -> dict[str, Any]:

@@ -186,6 +186,26 @@ def test_a_bad_configuration_file_is_a_problem(receiver: OtlpReceiver, tmp_path:
     assert diagnosis["endpoints"] == []
 
 
+def test_bad_values_are_told_once_each(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Also those with which OpenTelemetry's API cannot be imported, and those that a service warns of."""
+    variables = {
+        "OTEL_PROPAGATORS": "w3c",
+        "ANSFLOW_HTTP_INSTRUMENTATION": "contib",
+        "OTEL_PYTHON_HTTPX_EXCLUDED_URLS": "/a(",
+    }
+    finished = _run(receiver, tmp_path, "doctor", "--json", "--offline", variables=variables)
+    assert (finished.returncode, finished.stderr) == (1, "")
+    problems = json.loads(finished.stdout)["problems"]
+    assert sorted(problem.replace("=", ":").partition(":")[0] for problem in problems) == [
+        "ANSFLOW_HTTP_INSTRUMENTATION",
+        "OTEL_PROPAGATORS",
+        "OTEL_PYTHON_HTTPX_EXCLUDED_URLS",
+    ]
+    shown = _run(receiver, tmp_path, "env", variables=variables)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "yours    OTEL_PROPAGATORS=w3c" in shown.stdout.splitlines()
+
+
 def test_run_takes_this_distro(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """`run` is `opentelemetry-instrument` with this distro, also where another one is installed."""
     _install(tmp_path, "shop_distro")

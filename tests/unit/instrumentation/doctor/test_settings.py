@@ -34,11 +34,53 @@ SOURCE = Path(__file__).parents[4] / "instrumentation"
             "OTEL_TRACES_SAMPLER_ARG='0.1' has no effect without "
             "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
         ),
+        (
+            {"OTEL_PYTHON_FASTPI_EXCLUDED_URLS": "x"},
+            "OTEL_PYTHON_FASTPI_EXCLUDED_URLS is not a variable that anything reads; did you mean "
+            "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS?",
+        ),
+        ({"ANSFLOW_PROMETHEUS_BRIDGE": "ture"}, "ANSFLOW_PROMETHEUS_BRIDGE='ture': expected true or false"),
+        (
+            {"ANSFLOW_WEBSOCKET_MESSAGE_SPANS": "ja"},
+            "ANSFLOW_WEBSOCKET_MESSAGE_SPANS='ja': expected true or false",
+        ),
+        (
+            {"ANSFLOW_FLUSH_TIMEOUT": "3s"},
+            "ANSFLOW_FLUSH_TIMEOUT='3s': expected a whole number of milliseconds",
+        ),
+        (
+            {"ANSFLOW_BUSINESS_SERIES_LIMIT": "0"},
+            "ANSFLOW_BUSINESS_SERIES_LIMIT='0': expected a whole number, 1 or more",
+        ),
+        (
+            {"ANSFLOW_HTTP_INSTRUMENTATION": "contib"},
+            "ANSFLOW_HTTP_INSTRUMENTATION='contib': expected fast or contrib",
+        ),
+        ({"OTEL_SDK_DISABLED": "ture"}, "OTEL_SDK_DISABLED='ture': expected true or false"),
+        (
+            {"OTEL_SEMCONV_STABILITY_OPT_IN": "htp,database"},
+            "OTEL_SEMCONV_STABILITY_OPT_IN='htp,database': expected one or several of http, http/dup, "
+            "database, database/dup",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_PROTOCOL": "http"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL='http': expected http/protobuf or grpc",
+        ),
     ],
 )
 def test_what_cannot_be_meant_so_is_a_problem(env: dict[str, str], problem: str) -> None:
     """Names that resemble one that is read, and values without effect, are a sentence of advice."""
     assert list(find_problems(env, INSTALLED)) == [problem]
+
+
+def test_a_component_that_is_not_installed_is_a_problem() -> None:
+    """Exporters and propagators are named as they are installed; the sentence has the names."""
+    (exporter,) = find_problems({"OTEL_METRICS_EXPORTER": "otpl"}, INSTALLED)
+    assert re.fullmatch(
+        r"OTEL_METRICS_EXPORTER='otpl': expected one or several of console, otlp, .*none", exporter
+    )
+    (propagator,) = find_problems({"OTEL_PROPAGATORS": "tracecontext,w3c"}, INSTALLED)
+    assert propagator.startswith("OTEL_PROPAGATORS='tracecontext,w3c': 'w3c' is not installed")
 
 
 def test_what_others_read_is_no_problem() -> None:
@@ -49,8 +91,20 @@ def test_what_others_read_is_no_problem() -> None:
         "ANSFLOW_OTELCOL": "x",
         "OTEL_JAVAAGENT_ENABLED": "x",
         "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS": "x",
+        "OTEL_PYTHON_HTTPX_EXCLUDED_URLS": "x",
         "OTEL_PYTHON_REQUESTS_EXCLUDED_URLS": "x",
+        "OTEL_PYTHON_AIOHTTP_CLIENT_EXCLUDED_URLS": "x",
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST": "x",
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE": "x",
         "ANSFLOW_DISABLED_INSTRUMENTATIONS": "click,system_metrics,*",
+        "ANSFLOW_ENABLED_INSTRUMENTATIONS": "aiohttp_client,asyncpg,psycopg,httpx,logging",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "ansflow_requests,ansflow_aiohttp_client,aiohttp-client",
+        "ANSFLOW_PROMETHEUS_BRIDGE": "True",
+        "ANSFLOW_FLUSH_TIMEOUT": "",
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http, messaging/dup",
+        "OTEL_TRACES_EXPORTER": "otlp,console",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_PROPAGATORS": "baggage, none",
     }
     assert list(find_problems(env, INSTALLED)) == []
 
@@ -63,6 +117,7 @@ def test_what_others_read_is_no_problem() -> None:
         ("ANSFLOW_GATEWAY_TOKEN", "x", "***"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://me:pw@host:1/a", "https://***@host:1/a"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://host:1/a", "https://host:1/a"),
+        ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "x-tenant,.*", "x-tenant,.*"),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/etc/key.pem", "/etc/key.pem"),
     ],
 )
@@ -82,6 +137,14 @@ def test_origins_are_told_apart(tmp_path: Path) -> None:
     assert settings["OTEL_LOGS_EXPORTER"] == ("otlp", "default")
     assert settings["ANSFLOW_METRICS_DROPPED"] == ("a.b,c", "file")
     assert env["OTEL_LOGS_EXPORTER"] == ""  # the environment itself is left as it was
+
+
+def test_an_expression_that_is_dropped_is_not_in_force() -> None:
+    """What is left of the user's list is the user's; of a list with nothing left, the default applies."""
+    env = {"OTEL_PYTHON_HTTPX_EXCLUDED_URLS": "/a(,/b", "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS": "/a("}
+    settings = {setting.name: (setting.value, setting.origin) for setting in effective_settings(env)}
+    assert settings["OTEL_PYTHON_HTTPX_EXCLUDED_URLS"] == ("/b", "yours")
+    assert settings["OTEL_PYTHON_FASTAPI_EXCLUDED_URLS"][1] == "default"
 
 
 def test_every_variable_is_listed() -> None:
