@@ -4,9 +4,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["survive"]
+__all__ = ["report_once", "survive"]
 
 _logger = logging.getLogger(__name__)
+
+_reported: set[str] = set()
 
 
 @contextmanager
@@ -30,3 +32,18 @@ def survive(action: str, *, passing: tuple[type[BaseException], ...] = ()) -> It
         raise
     except BaseException as error:
         _logger.warning("%s failed; the application runs on without it: %r", action, error, exc_info=True)
+
+
+def report_once(action: str) -> None:
+    """Warn of the exception that is being handled, the first time that the action fails.
+
+    For what runs in each call of the application: `try` costs it nothing, `survive` a generator.
+
+    Args:
+        action: What was being done, as for `survive`.
+    """
+    if action not in _reported:
+        _reported.add(action)
+        _logger.warning(
+            "%s failed; the application runs on without it, and this is not said again", action, exc_info=True
+        )

@@ -23,7 +23,7 @@ from ansflow_instrumentation.cache.django_methods import METHODS, MISSING, Metho
 from ansflow_instrumentation.cache.operations import cache_meters, current_owner
 from ansflow_instrumentation.import_hooks import when_imported
 from ansflow_instrumentation.patches import Patches
-from ansflow_instrumentation.survive import survive
+from ansflow_instrumentation.survive import report_once, survive
 
 __all__ = ["DjangoCacheInstrumentor"]
 
@@ -97,9 +97,9 @@ def _call(method: Method, original: Function) -> Function:
             finally:
                 current_owner.reset(token)
         except BaseException as error:
-            method.fail(operation, error, alias, cache_meters())
+            _record(method.fail, operation, error, alias)
             raise
-        method.record(operation, answer, alias, cache_meters())
+        _record(method.record, operation, answer, alias)
         return answer
 
     return call
@@ -122,12 +122,19 @@ def _async_call(method: Method, original: Function) -> Function:
             finally:
                 current_owner.reset(token)
         except BaseException as error:
-            method.fail(operation, error, alias, cache_meters())
+            _record(method.fail, operation, error, alias)
             raise
-        method.record(operation, answer, alias, cache_meters())
+        _record(method.record, operation, answer, alias)
         return answer
 
     return call
+
+
+def _record(record: Function, operation: Operation, outcome: Any, alias: str) -> None:
+    try:
+        record(operation, outcome, alias, cache_meters())
+    except Exception:  # noqa: BLE001 # the application has its answer, or gets its error
+        report_once("Recording an operation on a cache")
 
 
 def _is_under_way(cache: Any) -> bool:

@@ -92,7 +92,7 @@ class _GetMany(Method):
         if not isinstance(keys, Collection):  # an iterator can be counted by emptying it only
             keys = list(keys)
             args, kwargs = ((keys, *args[1:]), kwargs) if args else (args, {**kwargs, "keys": keys})
-        with suppress(TypeError):  # Django says what is wrong with keys
+        with suppress(Exception):  # Django says what is wrong with keys
             operation.keys = len(set(keys))
         return args, kwargs
 

@@ -18,11 +18,14 @@ from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
 from ansflow_instrumentation.database.queries import Database, database
 from ansflow_instrumentation.recording import HistogramSeries
 from ansflow_instrumentation.spans.client import ClientSpans
+from ansflow_instrumentation.survive import report_once
 from ansflow_instrumentation.version import __version__
 
 __all__ = ["Call", "Calls", "database_of_pool"]
 
 SCOPE = "ansflow_instrumentation.cache"
+
+RECORDING = "Recording a call of Redis"
 
 MAX_QUERY_COMMANDS = 20
 """Commands of a pipeline that its span's statement lists."""
@@ -64,10 +67,14 @@ class Calls:
         Returns:
             The call; None where there is nothing to record.
         """
-        if not args or not is_instrumentation_enabled():
+        try:
+            if not args or not is_instrumentation_enabled():
+                return None
+            command = command_of(args)
+            return Call(self, _database_of(client), command.name, command.operation, [(command, args)])
+        except Exception:  # noqa: BLE001 # whatever it is, redis-py tells the application
+            report_once(RECORDING)
             return None
-        command = command_of(args)
-        return Call(self, _database_of(client), command.name, command.operation, [(command, args)])
 
     def pipeline(self, pipeline: Any) -> "Call | None":
         """Begin a pipeline.
@@ -78,6 +85,13 @@ class Calls:
         Returns:
             The call; None where there is nothing to record.
         """
+        try:
+            return self._pipeline(pipeline)
+        except Exception:  # noqa: BLE001 # as above
+            report_once(RECORDING)
+            return None
+
+    def _pipeline(self, pipeline: Any) -> "Call | None":
         if not is_instrumentation_enabled():
             return None
         staged = [(command_of(args), args) for args in _staged(pipeline)]
@@ -133,10 +147,13 @@ class Call:
         """
         seconds = perf_counter() - self._started
         outcome: Outcome = "ok"
-        if self._counted:
-            for (command, args), answer in zip(self._commands, answers, strict=False):
-                outcome = self._count(command, args, answer)
-        self._finish(seconds, "ok" if len(self._commands) > 1 else outcome, None, None)
+        try:
+            if self._counted:
+                for (command, args), answer in zip(self._commands, answers, strict=False):
+                    outcome = self._count(command, args, answer)
+            self._finish(seconds, "ok" if len(self._commands) > 1 else outcome, None, None)
+        except Exception:  # noqa: BLE001 # the application has its answers
+            report_once(RECORDING)
 
     def fail(self, error: BaseException) -> None:
         """Record that there are no answers.
@@ -145,10 +162,13 @@ class Call:
             error: Why.
         """
         seconds = perf_counter() - self._started
-        if self._counted:
-            for command, _ in self._commands:
-                self._calls.caches.operations.add((self._cache, command.operation, "error"))
-        self._finish(seconds, "error", error_name(error), error)
+        try:
+            if self._counted:
+                for command, _ in self._commands:
+                    self._calls.caches.operations.add((self._cache, command.operation, "error"))
+            self._finish(seconds, "error", error_name(error), error)
+        except Exception:  # noqa: BLE001 # the application gets the error
+            report_once(RECORDING)
 
     def _count(self, command: Command, args: Sequence[Any], answer: Any) -> Outcome:
         caches = self._calls.caches
@@ -220,8 +240,10 @@ def database_of_pool(pool: Any) -> Database:
     if found is None:
         options = getattr(pool, "connection_kwargs", None) or {}
         address = options.get("path") or options.get("host")
-        port = options.get("port") or 6379
-        found = database("redis", str(options.get("db") or 0), address, int(port))
+        port = str(options.get("port") or 6379)  # whatever the application was given: `tcp://10.0.0.1:6379`
+        found = database(
+            "redis", str(options.get("db") or 0), address, int(port) if port.isdecimal() else None
+        )
         with suppress(AttributeError):  # a cluster's client has slots
             setattr(pool, DATABASE, found)
     return found

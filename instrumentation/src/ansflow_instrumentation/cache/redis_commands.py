@@ -79,7 +79,27 @@ WAITING = frozenset(
 )
 """Commands that wait by their nature; XREAD and XREADGROUP do so with BLOCK."""
 
-_NAME = re.compile(r"[A-Z][A-Z0-9._| -]{0,47}")
+CONTAINERS = frozenset(
+    (
+        *(
+            "ACL",
+            "CLIENT",
+            "CLUSTER",
+            "COMMAND",
+            "CONFIG",
+            "DEBUG",
+            "FUNCTION",
+            "LATENCY",
+            "MEMORY",
+            "MODULE",
+        ),
+        *("OBJECT", "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG", "XGROUP", "XINFO"),
+    )
+)
+"""Commands whose second word is a part of the name; any other's is an argument, which may be a key."""
+
+_NAME = re.compile(r"[A-Z][A-Z0-9._|-]{0,47}")
+_SUBCOMMAND = re.compile(r"[A-Z][A-Z-]{0,23}")
 _OTHER = Command("_OTHER", "other", None, False)
 _STREAM_READS = frozenset(("XREAD", "XREADGROUP"))
 
@@ -105,11 +125,18 @@ def command_of(args: Sequence[Any]) -> Command:
 
 
 def _new(raw: str | bytes) -> Command:
-    name = (raw.decode(errors="replace") if isinstance(raw, bytes) else raw).upper()
-    if not _NAME.fullmatch(name) or len(_commands) >= MAX_COMMANDS:
+    """Tell what a command is by its name, after which redis-py allows arguments in the same string."""
+    name, *more = (raw.decode(errors="replace") if isinstance(raw, bytes) else raw).upper().split() or [""]
+    if not _NAME.fullmatch(name):
         return _OTHER
-    command = Command(name, name.lower(), LOOKUPS.get(name), name in WAITING)
-    return _commands.setdefault(raw, command)
+    if name in CONTAINERS and more and _SUBCOMMAND.fullmatch(more[0]):
+        name = f"{name} {more.pop(0)}"
+    key = name if more else raw
+    if key not in _commands:
+        if len(_commands) >= MAX_COMMANDS:
+            return _OTHER
+        _commands[key] = Command(name, name.lower(), LOOKUPS.get(name), name in WAITING)
+    return _commands[key]
 
 
 def query_text(command: Command, args: Sequence[Any]) -> str:

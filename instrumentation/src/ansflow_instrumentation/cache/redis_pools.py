@@ -13,6 +13,7 @@ from typing import Any
 from ansflow_instrumentation.cache.redis_calls import database_of_pool
 from ansflow_instrumentation.database.pools import ObservedPool, Pools, Usage
 from ansflow_instrumentation.database.queries import Database
+from ansflow_instrumentation.survive import survive
 
 __all__ = ["forget_pools", "observing"]
 
@@ -35,7 +36,8 @@ def observing(pools: Pools) -> Callable[[Function], Function]:
     def make(initialise: Function) -> Function:
         def initialise_observed(pool: Any, *args: Any, **kwargs: Any) -> None:
             initialise(pool, *args, **kwargs)
-            _observe(pool, pools)
+            with survive("Observing a pool of redis-py"):
+                _observe(pool, pools)
 
         return initialise_observed
 

@@ -9,7 +9,7 @@ Sources:
     https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpclientrequestduration
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name, sampled
 from ansflow_instrumentation.clients.urls import Server, redacted, server_of
 from ansflow_instrumentation.recording import HistogramSeries
 from ansflow_instrumentation.spans.client import ClientSpans
+from ansflow_instrumentation.survive import report_once
 from ansflow_instrumentation.version import __version__
 
 __all__ = ["DURATION_BOUNDS", "Call", "Calls"]
@@ -44,6 +45,8 @@ SCOPE_NAME = "ansflow_instrumentation.clients"
 
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Seconds, as the semantic conventions advise for `http.client.request.duration`."""
+
+RECORDING = "Recording an HTTP call"
 
 OTHER = "_OTHER"
 """What a method that is not HTTP's is counted as, so that methods are few."""
@@ -116,11 +119,34 @@ class Calls:
             headers: Of the request; the propagators' are added.
 
         Returns:
-            The call; None where it is not recorded.
+            The call; None where it is not recorded. What goes wrong here or with the call is one warning.
         """
-        if not is_http_instrumentation_enabled() or self._excluded.url_disabled(url):
+        try:
+            if not is_http_instrumentation_enabled() or self._excluded.url_disabled(url):
+                return None
+            return Call(self, method, url, headers)
+        except Exception:  # noqa: BLE001 # whatever it is, the client tells the application
+            report_once(RECORDING)
             return None
-        return Call(self, method, url, headers)
+
+    def captured_headers(
+        self, headers: Mapping[str, Any], names: list[str], normalise: Callable[[str], str]
+    ) -> dict[str, Any]:
+        """Give the attributes of the headers that the user wants to see.
+
+        Args:
+            headers: Of a request or a response.
+            names: Expressions for their names.
+            normalise: Names the attribute of a header.
+
+        Returns:
+            Attributes; none where an expression is not one.
+        """
+        try:
+            return get_custom_header_attributes(headers, names, self.sensitive_headers, normalise)
+        except Exception:  # noqa: BLE001 # the call is recorded without them
+            report_once("Capturing headers of HTTP calls")
+            return {}
 
 
 class Call:
@@ -147,9 +173,7 @@ class Call:
             if self._method == OTHER:
                 known["http.request.method_original"] = method
             if calls.request_headers:
-                known |= get_custom_header_attributes(
-                    headers, calls.request_headers, calls.sensitive_headers, normalise_request_header_name
-                )
+                known |= calls.captured_headers(headers, calls.request_headers, normalise_request_header_name)
             return known
 
         current = get_current()
@@ -176,15 +200,16 @@ class Call:
             status: The response's, if it has one.
             headers: The response's.
         """
-        known: dict[str, Any] = {}
-        if self._calls.response_headers and self._span.is_recording():
-            known = get_custom_header_attributes(
-                headers,
-                self._calls.response_headers,
-                self._calls.sensitive_headers,
-                normalise_response_header_name,
-            )
-        self._finish(status, str(status) if status is not None and status >= 400 else None, known)
+        try:
+            known: dict[str, Any] = {}
+            calls = self._calls
+            if calls.response_headers and self._span.is_recording():
+                known = calls.captured_headers(
+                    headers, calls.response_headers, normalise_response_header_name
+                )
+            self._finish(status, str(status) if status is not None and status >= 400 else None, known)
+        except Exception:  # noqa: BLE001 # the application has its response
+            report_once(RECORDING)
 
     def fail(self, error: BaseException) -> None:
         """Record a call that was not answered, or whose answer the client turned into an error.
@@ -192,11 +217,14 @@ class Call:
         Args:
             error: What the application gets.
         """
-        status = getattr(error, "status", None)  # aiohttp's, where it raises for one
-        if isinstance(status, int) and status >= 400:
-            self._finish(status, str(status), {})
-        else:
-            self._finish(None, error_name(error), {})
+        try:
+            status = getattr(error, "status", None)  # aiohttp's, where it raises for one
+            if isinstance(status, int) and status >= 400:
+                self._finish(status, str(status), {})
+            else:
+                self._finish(None, error_name(error), {})
+        except Exception:  # noqa: BLE001 # the application gets the error
+            report_once(RECORDING)
 
     def _finish(self, status: int | None, error: str | None, known: dict[str, Any]) -> None:
         duration_s = perf_counter() - self._started

@@ -232,3 +232,44 @@ def test_pools_are_asked(receiver: OtlpReceiver, redis_server: RedisServer, tmp_
     seen = list(dict.fromkeys(zip(used, idle, limits, strict=True)))
     assert seen[0] == (1, 0, 10), "the child, which has begun to use one of its pools"
     assert seen[1] == (5, 3, 22), "the parent, which has three"
+
+
+def test_a_command_in_one_string_is_named_without_its_key(
+    receiver: OtlpReceiver, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """redis-py takes arguments in the command's own string: they are no part of its name."""
+    program = (
+        PREPARE
+        + """
+for number in range(600):
+    client.execute_command(f"GET session-9f8a7b6c{number}")
+client.execute_command("EXISTS session-9f8a7b6c"), client.execute_command("CLIENT SETNAME session-9f8a7b6c")
+client.client_setname("tests"), client.config_get("maxmemory"), client.set("k", 1)
+"""
+    )
+    finished(run_python(program, receiver, tmp_path, variables={"REDIS_URL": redis_server.url(5)}))
+
+    assert counted(receiver, DURATION, "db.operation.name") == {
+        ("GET",): 600,
+        ("EXISTS",): 1,
+        ("CLIENT SETNAME",): 2,
+        ("CONFIG GET",): 1,
+        ("SET",): 1,
+    }
+    assert "9f8a7b6c" not in f"{receiver.traces}{receiver.metrics}".lower()
+
+
+def test_a_port_that_is_none_is_for_redis_py_to_refuse(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A client is made of whatever settings (Kubernetes' `tcp://…` for a port), and fails when it is used."""
+    program = """
+import redis
+client = redis.Redis(host="127.0.0.1", port="tcp://10.0.0.1:6379")
+try:
+    client.get("k")
+except Exception:
+    pass
+else:
+    raise AssertionError
+"""
+    finished(run_python(program, receiver, tmp_path))
+    assert counted(receiver, DURATION, "server.address", "server.port") == {("127.0.0.1", None): 1}

@@ -379,3 +379,49 @@ def test_the_users_list_turns_a_client_off(
     run(program, peer, receiver, tmp_path, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=name)
 
     assert len(client_spans(receiver)) == (1 if name == "ansflow_httpx" else 0)
+
+
+@pytest.mark.parametrize("library", ["httpx", "requests"])
+def test_a_bad_expression_for_headers_costs_the_headers_only(
+    library: str, peer: Peer, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """What is no expression fails no call, and calls are recorded without the headers."""
+    program = (
+        f"import {library}, os\nassert {library}.get(os.environ['PEER'] + '/status/200').status_code == 200\n"
+    )
+    variables = {
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST": "*",
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE": "content-.*",
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS": "(",
+    }
+    run(program, peer, receiver, tmp_path, **variables)
+
+    assert len(client_spans(receiver)) == 1
+    assert counted(receiver, DURATION, "http.response.status_code") == {("200",): 1}
+
+
+def test_what_cannot_be_recorded_is_called_all_the_same(
+    peer: Peer, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """A request that has no headers to propagate in is sent, and there is one warning."""
+    program = """
+import os, requests
+from requests.adapters import HTTPAdapter
+
+class Adapter(HTTPAdapter):
+    def send(self, request, **kwargs):
+        request.headers = {}
+        return super().send(request, **kwargs)
+
+with requests.Session() as session:
+    session.mount("http://", Adapter())
+    for _ in range(2):
+        request = requests.Request("GET", os.environ["PEER"] + "/status/200").prepare()
+        request.headers = None
+        assert session.send(request).status_code == 200
+"""
+    ended = run_python(program, receiver, tmp_path, variables={"PEER": peer.url})
+
+    assert ended.returncode == 0, ended.stderr
+    assert len(peer.requests) == 2
+    assert ended.stderr.count("Recording an HTTP call failed") == 1
