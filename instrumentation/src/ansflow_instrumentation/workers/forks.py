@@ -75,6 +75,7 @@ def _of_metrics(provider: Any) -> Iterator[Replacement]:
     )
     for meter in list(provider._meters.values()):
         yield meter, "_instrument_registration_lock", threading.Lock()
+        yield meter, "_instrument_ids_lock", threading.Lock()  # the API's
     for reader in consumer._reader_storages:
         yield from _existing(reader, "_export_lock", threading.Lock())
         yield from _existing(reader, "_shutdown_event", threading.Event())
@@ -136,7 +137,8 @@ def _forgets() -> bool:
     counter = meter.create_counter("tried")
     counter.add(1)
     consumer: Any = provider._measurement_consumer
-    with consumer._lock, meter._instrument_registration_lock:  # type: ignore[attr-defined]
+    locks: Any = meter
+    with consumer._lock, locks._instrument_registration_lock, locks._instrument_ids_lock:
         held = [storage._lock for storage in consumer._reader_storages.values()]
         for owner, name, value in _of_metrics(provider):
             if not hasattr(owner, name):

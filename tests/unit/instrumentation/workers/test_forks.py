@@ -44,6 +44,7 @@ for storage in consumer._reader_storages.values():
             locks.append(match._lock)
             locks += [aggregation._lock for aggregation in match._attributes_aggregation.values()]
 locks += [meter._instrument_registration_lock for meter in metrics.get_meter_provider()._meters.values()]
+locks += [meter._instrument_ids_lock for meter in metrics.get_meter_provider()._meters.values()]
 locks += [reader._export_lock for reader in consumer._reader_storages]
 locks += [reader._shutdown_event._cond._lock for reader in consumer._reader_storages]
 held, release = threading.Event(), threading.Event()
