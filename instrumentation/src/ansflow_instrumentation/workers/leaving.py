@@ -20,6 +20,7 @@ import functools
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from time import monotonic, sleep  # bound here: gevent's own may not be called where a signal is handled
 from types import ModuleType
@@ -87,7 +88,7 @@ class _Departure:
                 provider.shutdown()
         self._over.append(True)
 
-    def complete(self, timeout_s: float) -> bool:
+    def complete(self, timeout_s: float, *, in_signal_handler: bool) -> bool:
         """Wait for the providers, whoever asks and how often: a signal may interrupt `atexit`'s turn.
 
         By polling, since a signal handler must not wait for a lock that the code it interrupted holds.
@@ -99,7 +100,10 @@ class _Departure:
         while len(self._over) < self._pending:
             if monotonic() >= self._deadline:
                 return False
-            sleep(POLL_S)
+            if in_signal_handler:
+                sleep(POLL_S)
+            else:
+                time.sleep(POLL_S)  # gevent's, if it is: the threads are greenlets then
         return True
 
 
@@ -159,8 +163,12 @@ def start_over() -> None:
         _departure = _Departure()
 
 
-def leave() -> None:
-    """Shut the providers down, within the bound; whoever comes first, once a process."""
+def leave(*, in_signal_handler: bool = False) -> None:
+    """Shut the providers down, within the bound; whoever comes first, once a process.
+
+    Args:
+        in_signal_handler: Whether a signal is being handled.
+    """
     global _warned
     departure = _departure
     if departure is None:
@@ -169,7 +177,7 @@ def leave() -> None:
         timeout_s = flush_timeout_s(os.environ)
         if identity.collector_was_silent(SILENT_FOR_S):
             timeout_s = min(timeout_s, TIMEOUT_WHILE_SILENT_S)
-        in_time = departure.complete(timeout_s)
+        in_time = departure.complete(timeout_s, in_signal_handler=in_signal_handler)
         for find in _PROVIDERS:
             # The SDK's own handlers would wait, without a bound, for what has been given up.
             if shutdown := getattr(find(), "shutdown", None):

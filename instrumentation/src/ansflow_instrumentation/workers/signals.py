@@ -40,7 +40,7 @@ def send_before_sigterm_ends_the_process() -> None:
             threading.Thread(target=_raise_again, args=(signum,), daemon=True).start()
             return
         try:
-            leave()
+            leave(in_signal_handler=True)
         finally:
             set_handler(signum, signal.SIG_DFL)
             signal.raise_signal(signum)

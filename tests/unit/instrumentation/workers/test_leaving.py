@@ -77,6 +77,23 @@ def test_every_end_sends_what_is_buffered(receiver: OtlpReceiver, tmp_path: Path
     assert [span.name for span in receiver.spans()] == ["order"] * (2 if end == "forked-child" else 1)
 
 
+def test_greenlets_get_their_turn(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Where gevent has made threads greenlets before a fork, the child sends what is buffered."""
+    program = f"""
+from gevent import monkey
+monkey.patch_all()
+import os, sys
+if child := os.fork():
+    os.waitpid(child, 0)
+    sys.exit()
+{COUNT_AND_END}
+"""
+    process = run_python(program, receiver, tmp_path, variables=BUFFERED)
+    assert process.returncode == 0, process.stderr
+    assert receiver.sums("shop.orders") == {("shop.orders",): 7}
+    assert [span.name for span in receiver.spans()] == ["order"]
+
+
 def test_vanilla_loses_it_all(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Without this package (finding 4, SIGTERM [V]) SIGTERM leaves nothing of what is buffered."""
     end = ENDS["sigterm"]
