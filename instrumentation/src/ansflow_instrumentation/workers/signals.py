@@ -23,6 +23,9 @@ __all__ = ["send_before_sigterm_ends_the_process"]
 UNINTERRUPTIBLE = ("opentelemetry.sdk.", "ansflow_instrumentation.recording.", "logging")
 """Modules that hold locks which sending needs as well; they are let through before."""
 
+INIT = 1
+"""The first process of a container: SIGTERM's default action does nothing there, so it does not end by it."""
+
 RETRY_S = 0.005
 RETRIES = 200
 
@@ -35,6 +38,8 @@ def send_before_sigterm_ends_the_process() -> None:
 
     def end(signum: int, frame: FrameType | None) -> None:
         nonlocal tries
+        if os.getpid() == INIT:
+            return
         if tries < RETRIES and _holds_locks(frame):
             tries += 1
             threading.Thread(target=_raise_again, args=(signum,), daemon=True).start()

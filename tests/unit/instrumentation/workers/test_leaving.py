@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ from opentelemetry import metrics, trace
 metrics.get_meter("test").create_counter("shop.orders").add(7)
 trace.get_tracer("test").start_span("order").end()
 """
+
+FIRST_OF_A_CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
 
 ENDS = {
     "os._exit": "os._exit(3)",
@@ -86,6 +89,26 @@ import os, sys
 if child := os.fork():
     os.waitpid(child, 0)
     sys.exit()
+{COUNT_AND_END}
+"""
+    process = run_python(program, receiver, tmp_path, variables=BUFFERED)
+    assert process.returncode == 0, process.stderr
+    assert receiver.sums("shop.orders") == {("shop.orders",): 7}
+    assert [span.name for span in receiver.spans()] == ["order"]
+
+
+@pytest.mark.skipif(
+    subprocess.run([*FIRST_OF_A_CONTAINER, "true"], check=False, capture_output=True).returncode != 0,
+    reason="namespaces are not to be had",
+)
+def test_the_first_process_of_a_container_goes_on_counting(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """The kernel keeps SIGTERM's default action from it, so it does not end, and what it counts is sent."""
+    program = f"""
+import os, subprocess, sys
+if os.getpid() != 1:
+    sys.exit(subprocess.run([*{FIRST_OF_A_CONTAINER!r}, *sys.orig_argv]).returncode)
+import signal
+os.kill(1, signal.SIGTERM)
 {COUNT_AND_END}
 """
     process = run_python(program, receiver, tmp_path, variables=BUFFERED)
