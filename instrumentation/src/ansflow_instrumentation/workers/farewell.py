@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
@@ -50,7 +51,8 @@ def say_farewell(exporter: MetricExporter, data: MetricsData) -> None:
                     point.ClearField("as_double")
                     point.ClearField("as_int")
     if not is_empty:
-        export(request)
+        with suppress_instrumentation():  # as the SDK's own exports
+            export(request)
 
 
 def _of_this_process(data: MetricsData) -> MetricsData:

@@ -185,8 +185,9 @@ def leave(*, in_signal_handler: bool = False) -> None:
         if not in_time and not _warned:
             _warned = True
             identity.note_silent_collector()
-            _logger.warning(
-                "Telemetry could not all be sent within %g s; the rest is lost", departure._timeout_s
+            _logger.warning(  # counts are not lost: the successor sends them
+                "Telemetry could not all be sent within %g s; spans and logs not sent are lost",
+                departure._timeout_s,
             )
 
 

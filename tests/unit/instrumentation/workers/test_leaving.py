@@ -117,6 +117,21 @@ os.kill(1, signal.SIGTERM)
     assert [span.name for span in receiver.spans()] == ["order"]
 
 
+def test_the_farewell_is_nobody_s_request(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Ending the series of this process is not traced, though it is sent by a client that is."""
+    program = """
+import logging
+logging.basicConfig()
+import requests
+from opentelemetry import metrics, trace
+metrics.get_meter("test").create_gauge("shop.level").set(1)
+trace.get_tracer_provider().shutdown()
+"""
+    process = run_python(program, receiver, tmp_path, variables=BUFFERED)
+    assert process.stderr == ""
+    assert "shop.level" in receiver.metric_names()
+
+
 def test_vanilla_loses_it_all(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Without this package (finding 4, SIGTERM [V]) SIGTERM leaves nothing of what is buffered."""
     end = ENDS["sigterm"]
@@ -174,7 +189,7 @@ def test_processes_of_a_service_wait_for_a_silent_collector_once(start: StartSer
     """
     seconds, output, status = _stop_without_collector(start, "silent", GUNICORN, "/orders/1", {})
     assert "Telemetry could not all be sent within 3 s" in output
-    assert output.endswith("Telemetry could not all be sent within 0.1 s; the rest is lost\n")
+    assert output.endswith("Telemetry could not all be sent within 0.1 s; spans and logs not sent are lost\n")
     assert status == 0
     assert seconds < 9
 
