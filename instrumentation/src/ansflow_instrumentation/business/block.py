@@ -4,6 +4,8 @@ import contextlib
 import functools
 import inspect
 import os
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from contextvars import Token
@@ -89,7 +91,8 @@ class MeasuredBlock(
 ):
     """A context manager for `with` and `async with`, and a decorator for functions of every kind.
 
-    It may be entered again, also before it is left: each time is a block of its own.
+    It may be entered again, also before it is left, and by several tasks and threads at once: each time is a
+    block of its own.
 
     Args:
         make: Makes what the block is given.
@@ -97,7 +100,7 @@ class MeasuredBlock(
 
     def __init__(self, make: Callable[[], MeasuredT]) -> None:
         self._make = make
-        self._open: list[MeasuredT] = []
+        self._open: dict[object, list[MeasuredT]] = {}
 
     def __enter__(self) -> MeasuredT:
         measured = self._make()
@@ -105,7 +108,7 @@ class MeasuredBlock(
             measured._begin()
         except Exception as error:  # noqa: BLE001 # telemetry must not stop the application
             warn_once("begin", "A business measurement could not be begun: %r", error, error=error)
-        self._open.append(measured)
+        self._open.setdefault(_who_runs(), []).append(measured)
         return measured
 
     def __exit__(
@@ -115,7 +118,7 @@ class MeasuredBlock(
         traceback: TracebackType | None,
     ) -> None:
         """Record how the block ended; whatever it raised goes on."""
-        measured = self._open.pop()
+        measured = self._close()
         if measured._span is None:
             return
         duration_s = time.perf_counter() - measured._started
@@ -137,6 +140,16 @@ class MeasuredBlock(
     ) -> None:
         """Record how the block ended; whatever it raised goes on."""
         self.__exit__(kind, error, traceback)
+
+    def _close(self) -> MeasuredT:
+        """Give what was entered last by whoever runs; if somebody else entered it, the last of all."""
+        who = _who_runs()
+        if who not in self._open:
+            who = next(reversed(self._open))
+        measured = self._open[who].pop()
+        if not self._open[who]:
+            del self._open[who]
+        return measured
 
     def _again(self) -> Self:
         return type(self)(self._make)
@@ -179,6 +192,16 @@ class MeasuredBlock(
                     return function(*args, **kwargs)
 
         return cast(Callable[P, R], functools.wraps(function)(wrapper))
+
+
+def _who_runs() -> object:
+    """Tell tasks and threads apart: which of them runs this."""
+    asyncio = sys.modules.get("asyncio")  # who runs no loop need not import it
+    task = None
+    if asyncio is not None:
+        with contextlib.suppress(RuntimeError):  # no loop in this thread
+            task = asyncio.current_task()
+    return task or threading.get_ident()
 
 
 def error_type_of(error: BaseException) -> str:

@@ -85,6 +85,7 @@ class Pools:
         self._lock = Lock()
         self._names: dict[ObservedPool, str | None] = {}
         self._reported: dict[str, Database] = {}
+        self._has_warned = False
         meter = metrics.get_meter(SCOPE_NAME, __version__, meter_provider, schema_url=SCHEMA_URL)
         meter.create_observable_up_down_counter(
             "db.client.connection.count",
@@ -161,9 +162,9 @@ class Pools:
             try:
                 database, usage = pool.database(), pool.usage()
             except Exception:
-                _logger.warning("A connection pool cannot be read, and is left out", exc_info=True)
-                with self._lock:
-                    self._names.pop(pool, None)
+                if not self._has_warned:
+                    self._has_warned = True
+                    _logger.warning("A connection pool cannot be read, and is left out then", exc_info=True)
                 continue
             if database is not None and usage is not None:
                 yield self._name(pool, database), database, usage

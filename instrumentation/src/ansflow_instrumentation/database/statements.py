@@ -29,7 +29,10 @@ _ANY_DIALECT = r"""
 # What is not closed is a literal to the end.
 _STANDARD_LITERAL = re.compile(
     # Only an E'…' string knows backslashes.
-    r"""(?<!\w)[eE]'(?:[^'\\]|\\.?|'')*+(?:'|\Z) | (?:(?<!\w)(?:[bBnNxX]|[uU]&))?'(?:[^']|'')*+(?:'|\Z)
+    r"""(?<!\w)[nN]?[qQ]'(?:  # Oracle's, which ends as it begins
+          \[.*?(?:\]'|\Z) | \{.*?(?:\}'|\Z) | \(.*?(?:\)'|\Z) | <.*?(?:>'|\Z)
+        | (?P<mark>[^\s\[{(<]).*?(?:(?P=mark)'|\Z))
+      | (?<!\w)[eE]'(?:[^'\\]|\\.?|'')*+(?:'|\Z) | (?:(?<!\w)(?:[bBnNxX]|[uU]&))?'(?:[^']|'')*+(?:'|\Z)
       | "(?:[^"]|"")*+(?:"|\Z) |"""
     + _ANY_DIALECT,
     re.VERBOSE | re.DOTALL,
@@ -41,6 +44,9 @@ _MYSQL_LITERAL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COMMENT = "-/#"
+_TOKEN = re.compile(r'"(?:[^"]|"")*+(?:"|\Z)(?P<qualifies>\s*\.)? | [(),] | \w+ | [^\s\w(),"]+', re.VERBOSE)
+_OPERATOR = re.compile(r"[^.,:?]*[=<>|+\-*/%~&]|LIKE|GLOB|MATCH|REGEXP|BETWEEN|IS|NOT|ESCAPE", re.IGNORECASE)
+_LISTS = frozenset(("IN", "VALUES"))
 _PLACEHOLDER = r"(?:\?|\$\d+|%s|%\(\w+\)s|:\w+)(?:::\w+)?"
 _LONG_IN = re.compile(rf"\b(IN) ?\( ?{_PLACEHOLDER}(?: ?, ?{_PLACEHOLDER})+ ?\)", re.IGNORECASE)
 _MANY_ROWS = re.compile(r"\b(VALUES ?\([^()]*+\))(?: ?, ?\([^()]*+\))+", re.IGNORECASE)
@@ -110,4 +116,40 @@ def _sanitised(text: str, mysql: bool) -> str:
             return " "
         return found.group() if first == "`" or (first == '"' and not mysql) else "?"
 
-    return " ".join((_MYSQL_LITERAL if mysql else _STANDARD_LITERAL).sub(replaced, text).split()).strip("; ")
+    sanitised = (_MYSQL_LITERAL if mysql else _STANDARD_LITERAL).sub(replaced, text)
+    if '"' in sanitised and not mysql:
+        sanitised = _without_quoted_values(sanitised)
+    return " ".join(sanitised.split()).strip("; ")
+
+
+def _without_quoted_values(text: str) -> str:
+    """Leave out what is in double quotes where values stand: SQLite takes it for a string if no name is such.
+
+    That is after an operator, and in lists of values; a name with a dot before or after it is one.
+    """
+    parts: list[str] = []
+    lists: list[bool] = []  # of each open parenthesis, whether values are in it
+    written, previous, closed_list = 0, "", False
+    for found in _TOKEN.finditer(text):
+        part = found[0]
+        is_value = _OPERATOR.fullmatch(previous) is not None
+        if part == "(":
+            lists.append(
+                is_value
+                or previous.upper() in _LISTS
+                or (previous == "," and closed_list)
+                or bool(lists and lists[-1])
+            )
+        elif part == ")":
+            closed_list = bool(lists and lists.pop())
+        elif part.upper() == "SELECT" and lists:
+            lists[-1] = False
+        elif (
+            part[0] == '"'
+            and not found["qualifies"]
+            and (is_value or (lists and lists[-1] and previous in ("(", ",")))
+        ):
+            parts += (text[written : found.start()], "?")
+            written = found.end()
+        previous = part
+    return "".join((*parts, text[written:]))

@@ -3,6 +3,7 @@
 Source: https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 """
 
+import functools
 import json
 import os
 import time
@@ -129,20 +130,14 @@ def _entry(outcome: Outcome) -> dict[str, object]:
     return entry if outcome.output is None else {**entry, "output": outcome.output}
 
 
-class _Process:
-    """This process; a forked one began at the fork."""
+@functools.lru_cache(maxsize=1)
+def _start_s(pid: int) -> float:
+    """Give the time at which a process began, a forked one at the fork, in seconds of `time.time`."""
+    import psutil  # not before it is needed: no application has to wait for it at its start
 
-    started = time.monotonic()
-
-
-def _begin() -> None:
-    _Process.started = time.monotonic()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin)
+    return psutil.Process(pid).create_time()
 
 
 def _uptime() -> Outcome:
-    age_s = time.monotonic() - _Process.started
+    age_s = max(0.0, time.time() - _start_s(os.getpid()))
     return Outcome("uptime", "system", Status.PASS, age_s, "s", datetime.now(UTC))

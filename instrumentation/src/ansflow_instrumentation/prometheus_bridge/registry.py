@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import RLock
@@ -67,7 +68,6 @@ class RegistryReader:
         self._failed: set[str] = set()
         self._recorded: set[str] = set()
         self._reading = RLock()
-        self._is_forking = False
 
     def times(self) -> Times:
         """Give the times of a collection that is made now.
@@ -128,13 +128,12 @@ class RegistryReader:
 
     def prepare_fork(self) -> None:
         """Note, in the parent, what the child will have a copy of; nobody reads until it has forked."""
-        self._is_forking = self._reading.acquire(timeout=LOCK_WAITS_S)
+        self._reading.acquire(timeout=LOCK_WAITS_S)
         self._note_before_fork()
 
     def go_on(self) -> None:
         """Go on reading, in the parent."""
-        if self._is_forking:
-            self._is_forking = False
+        with suppress(RuntimeError):  # it could not be had in time
             self._reading.release()
 
     def _note_before_fork(self) -> None:
@@ -146,7 +145,7 @@ class RegistryReader:
 
     def start_over(self) -> None:
         """Begin, in the child, without what is the parent's."""
-        self._reading, self._is_forking = RLock(), False
+        self._reading = RLock()
         self._start_ns = self._not_before_ns = time.time_ns()
         self._others = self._before_fork
         if _is_multiprocess():

@@ -375,3 +375,61 @@ def test_examples_in_docstrings_run(module: str) -> None:
     results = doctest.testmod(documented)
     assert results.attempted > 0
     assert results.failed == 0
+
+
+def test_a_block_shared_by_tasks_keeps_their_measurements_apart(
+    receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """One block, entered by several tasks and threads at once, and left in the order they were entered."""
+    program = """
+import asyncio, threading
+from ansflow_instrumentation import business
+
+shared = business.pipeline_run("shared", project="web-shop", pipeline_type="build", run_id="r-1")
+
+async def task(begun, may_end, error):
+    async with shared as it:
+        begun.set()
+        await may_end.wait()
+        if error:
+            it.fail(error)
+
+async def main():
+    events = [asyncio.Event() for _ in range(4)]
+    first = asyncio.create_task(task(events[0], events[1], "first"))
+    await events[0].wait()
+    second = asyncio.create_task(task(events[2], events[3], ""))
+    await events[2].wait()
+    events[1].set()
+    await first
+    events[3].set()
+    await second
+
+asyncio.run(main())
+
+begun, may_end = threading.Event(), threading.Event()
+
+def thread():
+    with shared as it:
+        begun.set()
+        may_end.wait()
+        it.fail("thread")
+
+other = threading.Thread(target=thread)
+other.start()
+begun.wait()
+entered = shared.__enter__()
+may_end.set()
+other.join()
+shared.__exit__(None, None, None)
+"""
+    done = run_python(program, receiver, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Failed to detach" not in done.stderr
+    spans = [span for span in receiver.spans() if span.name.endswith("shared")]
+    failed = [
+        span.status.code == Status.STATUS_CODE_ERROR
+        for span in sorted(spans, key=lambda s: s.end_time_unix_nano)
+    ]
+    assert failed == [True, False, True, False]
+    assert all(not span.parent_span_id for span in spans)

@@ -83,12 +83,15 @@ def test_names_are_bounded_by_the_pools_there_are_at_once(pools: Pools, reader: 
 def test_a_pool_that_cannot_be_read_is_left_out_with_one_warning(
     pools: Pools, reader: InMemoryMetricReader, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The others are reported as ever."""
-    pools.add(_Connections("broken", Usage(-1, 0)))
+    """The others are reported as ever, and so is the pool itself as soon as it can be read again."""
+    broken = _Connections("broken", Usage(-1, 0))
+    pools.add(broken)
     pools.add(_Connections("shop", Usage(3, 1)))
     with caplog.at_level(logging.WARNING):
         assert used(reader) == {"postgresql/shop": 3}
         assert used(reader) == {"postgresql/shop": 3}
+        broken.now = Usage(2, 0)
+        assert used(reader) == {"postgresql/shop": 3, "postgresql/broken": 2}
     assert len(caplog.messages) == 1
 
 

@@ -59,6 +59,19 @@ def test_a_statement_is_named_after_its_verbs_and_tables(
         ("SELECT 1 /* secret */ FROM a -- secret", "SELECT ? FROM a"),
         ('SELECT "a 1" FROM a', 'SELECT "a 1" FROM a'),
         (
+            'SELECT "t"."x" FROM "t" JOIN "u" ON "t"."id" = "u"."id" WHERE "x"="secret" OR "y" LIKE "secret"',
+            'SELECT "t"."x" FROM "t" JOIN "u" ON "t"."id" = "u"."id" WHERE "x"=? OR "y" LIKE ?',
+        ),
+        (
+            'INSERT INTO "t" ("a", "b") VALUES (?, "secret"), (lower("secret"), "it""s secret")',
+            'INSERT INTO "t" ("a", "b") VALUES (?, ?), (lower(?), ?)',
+        ),
+        (
+            'DELETE FROM "t" WHERE "a" IN ("secret", "secret") AND "b" IN (SELECT "c", "d" FROM "u")',
+            'DELETE FROM "t" WHERE "a" IN (?) AND "b" IN (SELECT "c", "d" FROM "u")',
+        ),
+        ("SELECT q'[it's secret]', nq'!it's secret!', Q'{secret' FROM a", "SELECT ?, ?, ?"),
+        (
             "SELECT a::int FROM a WHERE x = $1 AND y = %s AND z = %(select)s AND w = :from AND v = ?",
             "SELECT a::int FROM a WHERE x = $1 AND y = %s AND z = %(select)s AND w = :from AND v = ?",
         ),

@@ -1,5 +1,7 @@
 """The health endpoints of real servers, with dependencies that answer, fail and hang."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -105,3 +107,15 @@ def test_an_included_urlconf(start_server: StartServer) -> None:
     for path in ("/included/", "/included/live", "/included/live/", "/included/ready", "/included/ready/"):
         assert get(url + path).json()["status"] == "pass"
     assert get(f"{url}/included").status_code == 301
+
+
+def test_a_process_is_as_old_as_it_is() -> None:
+    """Django imports the health endpoints with the first request: the process is older than that."""
+    program = (
+        "import time\n"
+        "time.sleep(0.5)\n"
+        "from ansflow_instrumentation.health.service import _uptime\n"
+        "print(_uptime().value)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert float(done.stdout) >= 0.5

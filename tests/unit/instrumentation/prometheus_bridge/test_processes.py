@@ -1,9 +1,11 @@
 """What several processes record with prometheus_client is counted once."""
 
+import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from ansflow_instrumentation.prometheus_bridge.registry import RegistryReader
 from support.exported_points import newest
 from support.instrumented_service import StartService, run_python
 from support.otlp_receiver import OtlpReceiver
@@ -123,3 +125,22 @@ def test_what_a_collector_reads_is_not_added_up(receiver: OtlpReceiver, tmp_path
         assert (process.returncode, process.stderr) == (0, "")
     assert receiver.sums("rows") == {("rows",): 1000}
     assert receiver.sums("orders") == {("orders",): 4}
+
+
+def test_two_threads_that_fork_at_once_leave_it_readable() -> None:
+    """The one that could not have the lock in time takes nothing from the other, who gives it back."""
+    reader = RegistryReader([])
+
+    def fork() -> None:
+        reader.prepare_fork()
+        reader.go_on()
+
+    reader.prepare_fork()
+    other = threading.Thread(target=fork, daemon=True)
+    other.start()
+    other.join()
+    reader.go_on()
+    reading = threading.Thread(target=lambda: list(reader.families()), daemon=True)
+    reading.start()
+    reading.join(10)
+    assert not reading.is_alive()
