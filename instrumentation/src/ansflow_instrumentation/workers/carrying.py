@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     MetricExporter,
     MetricExportResult,
@@ -135,6 +136,8 @@ def carry_totals_on(provider: Any) -> None:
     Args:
         provider: The SDK's; another one has no readers.
     """
+    if isinstance(provider, MeterProvider) and not hasattr(provider, "_metric_readers"):
+        _warn_of_zero()
     for place, reader in enumerate(getattr(provider, "_metric_readers", ())):
         if not isinstance(reader, PeriodicExportingMetricReader):
             continue
@@ -145,10 +148,14 @@ def carry_totals_on(provider: Any) -> None:
         if isinstance(exporter, MetricExporter) and observed is not None:
             reader._exporter = CarryingExporter(exporter, str(place), observed)
         else:
-            _logger.warning(
-                "opentelemetry-sdk %s is not built as expected: a worker's successor begins at zero",
-                sdk_version,
-            )
+            _warn_of_zero()
+
+
+def _warn_of_zero() -> None:
+    _logger.warning(
+        "opentelemetry-sdk %s is not built as expected: a worker's successor begins at zero",
+        sdk_version,
+    )
 
 
 def _may_write(folder: Path) -> bool:

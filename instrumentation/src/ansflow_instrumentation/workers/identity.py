@@ -240,7 +240,7 @@ def note_silent_collector() -> None:
     """Leave word for the other processes of this service that waiting for the Collector is in vain."""
     if _held.slots is not None:
         with contextlib.suppress(OSError):
-            _held.slots.silence.touch()
+            _held.slots.silence.touch(mode=0o600)
 
 
 def collector_was_silent(within_s: float) -> bool:

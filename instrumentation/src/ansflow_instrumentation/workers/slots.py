@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansflow_instrumentation.workers.totals import KEPT_FOR_S
+
 if sys.platform != "win32":
     import fcntl
 
@@ -109,7 +111,7 @@ def directory(configured: str | None) -> Path | None:
             are.
 
     Returns:
-        The directory, which only this user can write to; None where there is none.
+        The directory, which only this user can read and write; None where there is none.
     """
     if sys.platform == "win32" or configured == "":
         return None
@@ -122,7 +124,7 @@ def directory(configured: str | None) -> Path | None:
             status = candidate.lstat()
         except OSError:
             continue
-        if status.st_uid == os.geteuid() and not status.st_mode & 0o022 and os.access(candidate, os.W_OK):
+        if status.st_uid == os.geteuid() and not status.st_mode & 0o077 and os.access(candidate, os.W_OK):
             return candidate
     tried = ", ".join(map(str, candidates))
     _logger.warning("No directory for the workers' slots (%s): ids are random", tried)
@@ -130,12 +132,15 @@ def directory(configured: str | None) -> Path | None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the files of groups that have not run for a week.
+    """Remove the files of groups that have not run for a week, and totals that nobody would carry on.
 
     Args:
         folder: From `directory`.
     """
-    for path in _old(folder):
+    for path in _old(folder, "*.json*", KEPT_FOR_S):  # with drafts of those that were killed
+        with contextlib.suppress(OSError):
+            path.unlink()
+    for path in _old(folder, "*.slots", ABANDONED_AFTER_S):
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -146,9 +151,9 @@ def remove_abandoned(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def _old(folder: Path) -> Iterator[Path]:
-    latest = time.time() - ABANDONED_AFTER_S
-    for path in folder.glob("*.slots"):
+def _old(folder: Path, pattern: str, age_s: float) -> Iterator[Path]:
+    latest = time.time() - age_s
+    for path in folder.glob(pattern):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < latest:
                 yield path
@@ -169,6 +174,7 @@ def _open_or_create(path: Path) -> int:
         return os.open(path, flags)
     # Whole at once, so that nobody reads half of it; whoever is second takes the first one's.
     draft = path.with_name(f"{path.name}.{uuid.uuid4()}")
+    draft.touch(mode=0o600)
     draft.write_text(str(uuid.uuid4()))
     try:
         with contextlib.suppress(FileExistsError):

@@ -20,6 +20,7 @@ from ansflow_instrumentation.workers.slots import (
     key_of,
     remove_abandoned,
 )
+from ansflow_instrumentation.workers.totals import KEPT_FOR_S
 from support.instrumented_service import StartService, free_port, run_python, serving, telemetry_environment
 from support.otlp_receiver import OtlpReceiver
 from support.vanilla import VANILLA
@@ -267,15 +268,36 @@ def test_what_nobody_holds_is_removed_after_a_week(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"held.slots", "held-0.0.json"}
 
 
+def test_files_are_this_users_alone(tmp_path: Path) -> None:
+    """Whatever the umask is."""
+    before = os.umask(0)
+    try:
+        Slots(tmp_path / "group.slots")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "group.slots").stat().st_mode & 0o777 == 0o600
+
+
+def test_totals_that_nobody_would_carry_on_are_removed(tmp_path: Path) -> None:
+    """A slot that is not taken again leaves nothing behind; what may be carried on stays."""
+    for name in ("old-0.0.json", "old-0.0.json.draft", "new-0.0.json"):
+        (tmp_path / name).touch()
+    for file in tmp_path.glob("old*"):
+        os.utime(file, (0, file.stat().st_mtime - KEPT_FOR_S - 60))
+    remove_abandoned(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["new-0.0.json"]
+
+
 def test_a_directory_that_others_write_to_is_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Identities and totals are read from nobody else's files."""
+    """Identities and totals are read from nobody else's files, and by nobody else."""
     own = tmp_path / "new" / f"ansflow-{os.geteuid()}"
     assert directory(str(own.parent)) == own
     assert own.stat().st_mode & 0o777 == 0o700
-    own.chmod(0o777)
-    assert directory(str(own.parent)) is None
+    for mode in (0o777, 0o755):
+        own.chmod(mode)
+        assert directory(str(own.parent)) is None
     assert str(own) in caplog.text
     assert directory("") is None
 

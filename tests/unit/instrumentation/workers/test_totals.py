@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansflow_instrumentation.workers.carrying import carry_totals_on
 from ansflow_instrumentation.workers.observed import BEGINS_WITH_PROCESS, observed_by
 from ansflow_instrumentation.workers.totals import FORMAT, KEPT_FOR_S, MAX_CARRIED, Totals
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -231,6 +232,16 @@ def test_scopes_are_told_apart_by_attributes_and_schema(file: Path) -> None:
         for scope in resource.scope_metrics
     ]
     assert found == [("a", {}, 2), ("b", {}, 4), ("a", {"pool": "x"}, 3), ("a", {"pool": "y"}, 4)]
+
+
+def test_a_provider_without_readers_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the SDK keeps them elsewhere, a successor begins at zero, and it is said."""
+    provider = MeterProvider(shutdown_on_exit=False)
+    carry_totals_on(provider)
+    assert caplog.text == ""
+    del provider._metric_readers
+    carry_totals_on(provider)
+    assert caplog.text.count("begins at zero") == 1
 
 
 def test_attributes_of_every_type_are_told_apart(file: Path) -> None:
