@@ -6,7 +6,6 @@ connection with the code that the server reports (1006 where it reports none).
 
 Source:
     https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
-    https://www.rfc-editor.org/rfc/rfc6455#section-7.4
 """
 
 import os
@@ -27,6 +26,12 @@ from ansflow_instrumentation.http.asgi import (
     authority_of,
     request_attributes,
 )
+from ansflow_instrumentation.http.close_codes import (
+    ABNORMAL_CLOSURE,
+    INTERNAL_ERROR,
+    NORMAL_CLOSURE,
+    label_of,
+)
 from ansflow_instrumentation.http.request import is_departure
 from ansflow_instrumentation.http.telemetry import (
     HttpTelemetry,
@@ -46,12 +51,6 @@ MESSAGE_SPANS_VARIABLE = "ANSFLOW_WEBSOCKET_MESSAGE_SPANS"
 UNKNOWN_ENDPOINT = "unknown"
 """The endpoint of a connection that was accepted by no route that has a template."""
 
-ABNORMAL_CLOSURE = 1006
-INTERNAL_ERROR = 1011
-NORMAL_CLOSURE = 1000
-
-MAX_APPLICATION_CODES = 50
-"""Codes of applications' own (3000 to 4999) that are told apart."""
 
 _DISCONNECTS = frozenset({"WebSocketDisconnect", "ClientDisconnected", "ConnectionClosed"})
 
@@ -250,22 +249,9 @@ class WebSocketConnection:
             return
         meters.active.discard(self)
         code = ABNORMAL_CLOSURE if self._code is None else self._code
-        meters.disconnections.add((self.endpoint, _label(code)))
+        meters.disconnections.add((self.endpoint, label_of(code)))
         elapsed = perf_counter_ns() - accepted_at
         meters.duration.record(self.endpoint, elapsed / 1e9, exemplar_context(self._span))
-
-
-_application_codes: set[int] = set()
-
-
-def _label(code: int) -> str:
-    """Give a close code as the meters have it: clients may send any of two thousand."""
-    if 1000 <= code <= 1015 or code in _application_codes:
-        return str(code)
-    if len(_application_codes) >= MAX_APPLICATION_CODES:
-        return "other"
-    _application_codes.add(code)
-    return str(code)
 
 
 async def serve(telemetry: HttpTelemetry, scope: Scope, receive: Receive, send: Send, app: Serve) -> None:

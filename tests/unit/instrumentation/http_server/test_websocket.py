@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from ansflow_instrumentation.http import close_codes
 from opentelemetry.trace import StatusCode
 from support.recorded_http import Recorded
 
@@ -117,3 +118,14 @@ async def test_a_cancelled_connection_does_not_leak() -> None:
     assert recorded.values(PREFIX + "disconnections", "code") == {("1006",): 1}
     assert recorded.values(PREFIX + "connections.active", "endpoint") == {("unknown",): 0}
     assert recorded.span.status.status_code is StatusCode.UNSET
+
+
+async def test_invented_close_codes_are_few_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients may send two thousand codes of their own: fifty are told apart, the rest is one."""
+    monkeypatch.setattr(close_codes, "_application_codes", set())
+    recorded = Recorded()
+    for code in range(3000, 3100):
+        await recorded.connection(echo, [CONNECT, {"type": "websocket.disconnect", "code": code}])
+    counted = recorded.values(PREFIX + "disconnections", "code")
+    assert len(counted) == close_codes.MAX_APPLICATION_CODES + 1
+    assert counted["other",] == 100 - close_codes.MAX_APPLICATION_CODES
