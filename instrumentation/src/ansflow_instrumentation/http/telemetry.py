@@ -105,9 +105,11 @@ def telemetry_of(framework: str) -> HttpTelemetry | None:
         pass
     with _making:
         if framework not in _made:
-            _made[framework] = None
+            made = None
             with survive(f"Setting up the telemetry of {framework}'s requests"):
-                _made[framework] = _make(framework)
+                made = _make(framework)
+            # Not before it is whole: who finds None meanwhile serves a request unrecorded.
+            _made[framework] = made
         return _made[framework]
 
 

@@ -3,13 +3,16 @@
 import asyncio
 import gc
 import logging
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from ansflow_instrumentation.http import asgi, wsgi
+from ansflow_instrumentation.http import telemetry as http_telemetry
 from ansflow_instrumentation.http.settings import HttpSettings
-from ansflow_instrumentation.http.telemetry import telemetry_of
+from ansflow_instrumentation.http.telemetry import HttpTelemetry, telemetry_of
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.trace import SpanLimits
@@ -529,6 +532,29 @@ async def test_frameworks_share_their_instruments() -> None:
     release.set()
     await asyncio.gather(*serving)
     assert recorded.active() == 0
+
+
+def test_requests_that_come_first_together_find_one_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that ask while it is made wait for it: none of their requests is left out."""
+    monkeypatch.setattr(http_telemetry, "_made", {})
+    make = http_telemetry._make
+
+    def make_slowly(framework: str) -> HttpTelemetry:
+        started.set()
+        assert asked.wait(10)
+        return make(framework)
+
+    monkeypatch.setattr(http_telemetry, "_make", make_slowly)
+    started, asked = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(telemetry_of, "TEST")
+        assert started.wait(10)
+        second = threads.submit(telemetry_of, "TEST")
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        asked.set()
+        assert first.result() is not None
+        assert first.result() is second.result()
 
 
 def test_settings_that_cannot_be_read_leave_requests_unrecorded(
