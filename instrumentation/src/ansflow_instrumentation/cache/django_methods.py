@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from ansflow_instrumentation.cache.operations import CacheMeters, Status, current_owner
-from ansflow_instrumentation.client_calls import current_sampled_context
+from ansflow_instrumentation.conventions import current_sampled_context
 
 __all__ = ["METHODS", "MISSING", "Method", "Operation"]
 

@@ -7,16 +7,13 @@ from typing import Literal
 from opentelemetry import metrics
 from opentelemetry.trace import SpanContext
 
-from ansflow_instrumentation.client_calls import SCHEMA_URL
+from ansflow_instrumentation.conventions import DATABASE_BOUNDS, SCHEMA_URL
 from ansflow_instrumentation.recording import CounterSeries, HistogramSeries
 from ansflow_instrumentation.version import __version__
 
-__all__ = ["DURATION_BOUNDS", "CacheMeters", "Status", "cache_meters", "current_owner"]
+__all__ = ["CacheMeters", "Status", "cache_meters", "current_owner"]
 
 Status = Literal["hit", "miss", "ok", "error"]
-
-DURATION_BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-"""Seconds, as the semantic conventions advise for `db.client.operation.duration`."""
 
 current_owner: ContextVar[object | None] = ContextVar("ansflow_cache_operation", default=None)
 """The operation of Django's cache that is under way: what it asks of redis-py is not counted again."""
@@ -45,7 +42,7 @@ class CacheMeters:
                 "ansflow.cache.operation.duration",
                 "s",
                 "Duration of operations on a cache, one a call.",
-                explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+                explicit_bucket_boundaries_advisory=DATABASE_BOUNDS,
             ),
             _attributes,
         )

@@ -11,10 +11,10 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanContext, Status, StatusCode, get_current_span
 
-from ansflow_instrumentation.cache.operations import DURATION_BOUNDS, cache_meters, current_owner
 from ansflow_instrumentation.cache.operations import Status as Outcome
+from ansflow_instrumentation.cache.operations import cache_meters, current_owner
 from ansflow_instrumentation.cache.redis_commands import Command, command_of, query_text
-from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
+from ansflow_instrumentation.conventions import DATABASE_BOUNDS, SCHEMA_URL, error_name
 from ansflow_instrumentation.database.queries import Database, database
 from ansflow_instrumentation.recording import HistogramSeries
 from ansflow_instrumentation.spans.client import ClientSpans
@@ -51,7 +51,7 @@ class Calls:
                 "db.client.operation.duration",
                 "s",
                 "Duration of database client operations.",
-                explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+                explicit_bucket_boundaries_advisory=DATABASE_BOUNDS,
             ),
             _duration_attributes,
         )

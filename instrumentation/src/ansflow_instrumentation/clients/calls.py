@@ -31,20 +31,17 @@ from opentelemetry.util.http import (
 )
 
 from ansflow_instrumentation.business import current_integration_type
-from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name, sampled_context
 from ansflow_instrumentation.clients.urls import Server, redacted, server_of
+from ansflow_instrumentation.conventions import HTTP_BOUNDS, SCHEMA_URL, error_name, sampled_context
 from ansflow_instrumentation.recording import HistogramSeries
 from ansflow_instrumentation.spans.client import ClientSpans
 from ansflow_instrumentation.survive import report_once
 from ansflow_instrumentation.version import __version__
 
-__all__ = ["DURATION_BOUNDS", "Call", "Calls"]
+__all__ = ["Call", "Calls"]
 
 SCOPE_NAME = "ansflow_instrumentation.clients"
 """Name of the instrumentation scope."""
-
-DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Seconds, as the semantic conventions advise for `http.client.request.duration`."""
 
 RECORDING = "Recording an HTTP call"
 
@@ -101,7 +98,7 @@ class Calls:
                 "http.client.request.duration",
                 "s",
                 "Duration of HTTP client requests.",
-                explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+                explicit_bucket_boundaries_advisory=HTTP_BOUNDS,
             ),
             _Kind.attributes,
         )

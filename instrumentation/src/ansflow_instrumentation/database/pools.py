@@ -17,7 +17,7 @@ from threading import Lock
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
-from ansflow_instrumentation.client_calls import SCHEMA_URL
+from ansflow_instrumentation.conventions import SCHEMA_URL
 from ansflow_instrumentation.database.queries import SCOPE_NAME, Database
 from ansflow_instrumentation.version import __version__
 

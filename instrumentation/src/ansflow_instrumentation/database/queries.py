@@ -28,14 +28,13 @@ from opentelemetry.instrumentation.utils import (  # type: ignore[attr-defined] 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Status, StatusCode, TracerProvider
 
-from ansflow_instrumentation.client_calls import SCHEMA_URL, error_name
+from ansflow_instrumentation.conventions import DATABASE_BOUNDS, SCHEMA_URL, error_name
 from ansflow_instrumentation.database.statements import describe
 from ansflow_instrumentation.recording import HistogramSeries
 from ansflow_instrumentation.spans.client import ClientSpans
 from ansflow_instrumentation.version import __version__
 
 __all__ = [
-    "DURATION_BOUNDS",
     "SCOPE_NAME",
     "Database",
     "Queries",
@@ -50,9 +49,6 @@ __all__ = [
 
 SCOPE_NAME = "ansflow_instrumentation.database"
 """Name of the instrumentation scope."""
-
-DURATION_BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-"""Seconds, as the semantic conventions advise."""
 
 MAX_DATABASES = 1000
 """Databases that are remembered."""
@@ -207,7 +203,7 @@ class Queries:
                 "db.client.operation.duration",
                 "s",
                 "Duration of database client operations.",
-                explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+                explicit_bucket_boundaries_advisory=DATABASE_BOUNDS,
             ),
             _attributes,
         )

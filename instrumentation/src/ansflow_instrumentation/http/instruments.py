@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from ansflow_instrumentation.conventions import HTTP_BOUNDS
 from ansflow_instrumentation.recording import BoundHistogram, CounterSeries, HistogramSeries
 from ansflow_instrumentation.recording.series import MAX_SERIES
 
-__all__ = ["DURATION_BOUNDS", "HttpMeters", "Kind", "KindSeries", "WebSocketMeters"]
-
-DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Seconds, as the semantic conventions advise for `http.server.request.duration`."""
+__all__ = ["HttpMeters", "Kind", "KindSeries", "WebSocketMeters"]
 
 SIZE_BOUNDS = (0.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)
 """Bytes: an empty answer, a small object, a page, a file."""
@@ -96,7 +94,7 @@ class HttpMeters:
             "http.server.request.duration",
             unit="s",
             description="Duration of HTTP server requests.",
-            explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+            explicit_bucket_boundaries_advisory=HTTP_BOUNDS,
         )
         self._request_size = meter.create_histogram(
             "http.server.request.body.size",

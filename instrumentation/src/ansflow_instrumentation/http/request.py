@@ -11,10 +11,10 @@ from typing import Any
 
 from opentelemetry.context import Context
 
+from ansflow_instrumentation.conventions import error_name
 from ansflow_instrumentation.http.telemetry import (
     HttpTelemetry,
     complete_span,
-    error_name,
     exemplar_context,
     record_exception,
 )

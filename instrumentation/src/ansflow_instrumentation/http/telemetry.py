@@ -11,6 +11,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer
 
+from ansflow_instrumentation.conventions import SCHEMA_URL, sampled_context
 from ansflow_instrumentation.http.incoming import Parent
 from ansflow_instrumentation.http.instruments import HttpMeters, KindSeries, WebSocketMeters
 from ansflow_instrumentation.http.settings import HttpSettings
@@ -22,7 +23,6 @@ from ansflow_instrumentation.version import __version__
 __all__ = [
     "HttpTelemetry",
     "complete_span",
-    "error_name",
     "exemplar_context",
     "record_exception",
     "telemetry_of",
@@ -32,8 +32,6 @@ _logger = logging.getLogger(__name__)
 
 SCOPE_NAME = "ansflow_instrumentation.http"
 """Name of the instrumentation scope."""
-
-SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 
 
 class HttpTelemetry:
@@ -143,8 +141,7 @@ def exemplar_context(span: Span) -> SpanContext | None:
     Returns:
         The span's context if the span will be exported, else None.
     """
-    context = span.get_span_context()
-    return context if context.trace_flags & 1 and span.is_recording() else None
+    return sampled_context(span) if span.is_recording() else None
 
 
 def record_exception(span: Span, error: BaseException) -> None:
@@ -193,16 +190,3 @@ def complete_span(
             span.update_name(name)
         span.set_attributes(attributes)
         span.end(end_time)
-
-
-def error_name(error: BaseException) -> str:
-    """Name an error's class.
-
-    Args:
-        error: The error.
-
-    Returns:
-        Its qualified name, as `error.type` and `exception.type` have it.
-    """
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

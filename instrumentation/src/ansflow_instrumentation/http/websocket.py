@@ -16,6 +16,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 
+from ansflow_instrumentation.conventions import error_name
 from ansflow_instrumentation.excluded_requests import unsampled
 from ansflow_instrumentation.http.asgi import (
     Message,
@@ -36,7 +37,6 @@ from ansflow_instrumentation.http.request import is_departure
 from ansflow_instrumentation.http.telemetry import (
     HttpTelemetry,
     complete_span,
-    error_name,
     exemplar_context,
     record_exception,
 )

@@ -9,7 +9,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
 
-from ansflow_instrumentation.client_calls import SCHEMA_URL
+from ansflow_instrumentation.conventions import SCHEMA_URL
 from ansflow_instrumentation.runtime import event_loop, garbage, process, supervisors, thread_pools
 from ansflow_instrumentation.survive import survive
 from ansflow_instrumentation.version import __version__

@@ -1,10 +1,24 @@
-"""What calls to a database, a cache or another service share: exemplars, and how an error is named."""
+"""What all instrumentations share of the conventions: schema, buckets, exemplars, names of errors."""
 
 from opentelemetry.trace import Span, SpanContext, get_current_span
 
-__all__ = ["SCHEMA_URL", "current_sampled_context", "error_name", "sampled_context"]
+__all__ = [
+    "DATABASE_BOUNDS",
+    "HTTP_BOUNDS",
+    "SCHEMA_URL",
+    "current_sampled_context",
+    "error_name",
+    "sampled_context",
+]
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
+"""The version of the conventions that the names are of."""
+
+HTTP_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Seconds, as advised for `http.server.request.duration` and `http.client.request.duration`."""
+
+DATABASE_BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+"""Seconds, as advised for `db.client.operation.duration`."""
 
 
 def sampled_context(span: Span) -> SpanContext | None:
