@@ -4,7 +4,6 @@ Each test says first what happens with the stock distribution, so that it is kno
 what happens with ours.
 """
 
-import contextlib
 import json
 import signal
 import subprocess
@@ -59,10 +58,12 @@ class Run:
     Attributes:
         received: What was exported.
         rss: Bytes by process, as psutil has it.
+        hung: Whether recycling hung before workers were replaced.
     """
 
     received: OtlpReceiver
     rss: dict[int, int] = field(default_factory=dict)
+    hung: bool = False
 
     def counts(self) -> int:
         """Requests that the duration histograms counted."""
@@ -136,8 +137,6 @@ def sigterm_run(which: str, scripts: Path, tmp_path_factory: pytest.TempPathFact
 def gunicorn_run(which: str, scripts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Workers that grow after the fork, and requests with a Host that is not allowed."""
     directory = tmp_path_factory.mktemp("gunicorn")
-    # Under the stock distribution a recycled worker may hang, and the requests that wait for it.
-    hangs = contextlib.suppress(OSError) if which == "vanilla" else contextlib.nullcontext()
     with serving(which, scripts, directory, GUNICORN, {**OFTEN, **DJANGO}) as (service, receiver):
         run = Run(receiver)
         while len(run.rss) < 2:
@@ -146,8 +145,12 @@ def gunicorn_run(which: str, scripts: Path, tmp_path_factory: pytest.TempPathFac
                 run.rss[told["pid"]] = told["rss"]
         for _ in range(8):
             assert service.get("/cached", headers={"Host": "not.allowed.test"}).status == 400
-        with hangs:
+        try:
             service.get_many("/cached", 60)  # workers are recycled
+        except OSError:
+            if which == "ours":
+                raise
+            run.hung = True  # a recycled worker of the stock distribution hangs, and who waits for it
         time.sleep(1.0)  # several exports
     return run
 
@@ -225,7 +228,7 @@ def test_finding_6_dead_workers_are_no_instances(which: str, gunicorn_run: Run) 
     """Each recycled worker was one instance more in the sums of `process_*`, beside master and workers."""
     instances = _largest(gunicorn_run, "process.memory.usage")
     if which == "vanilla":
-        assert len(instances) > 3
+        assert len(instances) > 3 or gunicorn_run.hung
         return
     assert len(instances) <= 3
 
