@@ -4,11 +4,13 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansflow_stack.local import ports
 from support.events import events
-from support.load import REQUESTS, WEBSOCKET_SESSIONS, Load
+from support.load import REQUESTS, ROUNDS, WEBSOCKET_SESSIONS, Load
+from support.polling import poll_until
 from support.programs import find_binary
 from support.prometheus_api import PrometheusApi
 from support.running_system import Installation, RunningSystem
@@ -47,15 +49,28 @@ def system(installation: Installation) -> Iterator[RunningSystem]:
 @pytest.fixture(scope="session")
 def load(system: RunningSystem) -> Load:
     """Send a known number of requests to both services, some WebSocket sessions among them."""
-    summary = system.installation.run_directory / "summary.json"
+    first = _round(system, 1)
+    told = "sum(ansflow_websocket_disconnections_total)"
+    sessions = sum(each.count for each in Load((first,)).websockets().values())
+
+    def scraped() -> None:
+        assert system.prometheus.value(told) == sessions
+
+    poll_until(scraped)
+    return Load((first, *(_round(system, number) for number in range(2, ROUNDS + 1))))
+
+
+def _round(system: RunningSystem, number: int) -> dict[str, Any]:
+    file = system.installation.run_directory / f"summary-{number}.json"
     done = system.installation.ansflow(
         "traffic",
         *("--fastapi-url", system.url(ports.FASTAPI), "--django-url", system.url(ports.DJANGO)),
-        *("--requests", str(REQUESTS), "--websocket-sessions", str(WEBSOCKET_SESSIONS)),
-        *("--rate", "0", "--summary", str(summary)),
+        *("--requests", str(REQUESTS // ROUNDS), "--websocket-sessions", str(WEBSOCKET_SESSIONS // ROUNDS)),
+        *("--rate", "0", "--seed", str(number), "--summary", str(file)),
     )
     assert done.returncode == 0, done.stdout
-    return Load(json.loads(summary.read_text()))
+    summary: dict[str, Any] = json.loads(file.read_text())
+    return summary
 
 
 @pytest.fixture(scope="session")

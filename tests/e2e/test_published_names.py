@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from ansflow_dashboards import Expression, expressions, resolve
+from ansflow_dashboards import EVERYTHING, Expression, expressions, resolve
 from ansflow_stack.local import ports
 from support.load import Load
 from support.polling import poll_until
@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE: list[dict[str, Any]] = yaml.safe_load(
     (ROOT / "collector-config" / "published-names.catalogue.yaml").read_text()
 )
+
+VARIABLES = {**EVERYTHING, "__rate_interval": "1h"}
+"""The interval holds the load, however long ago the tests before this one have sent it."""
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry["name"])
@@ -45,8 +48,8 @@ def test_a_dashboards_expression_has_data(
     """What Grafana would ask for a panel gives at least one series with a number."""
 
     def has_data() -> None:
-        samples = system.prometheus.query(resolve(expression.expr))
-        assert samples, f"no data for {resolve(expression.expr)}"
+        samples = system.prometheus.query(resolve(expression.expr, VARIABLES))
+        assert samples, f"no data for {resolve(expression.expr, VARIABLES)}"
         assert not all(math.isnan(sample.value) for sample in samples), "only NaN"
 
     poll_until(has_data)

@@ -1,5 +1,5 @@
 """The Grafana dashboards as code: `python -m ansflow_dashboards` writes them, `--check` compares them."""
 
-from .catalogue import DASHBOARDS, Expression, expressions, resolve
+from .catalogue import DASHBOARDS, EVERYTHING, Expression, expressions, resolve
 
-__all__ = ["DASHBOARDS", "Expression", "expressions", "resolve"]
+__all__ = ["DASHBOARDS", "EVERYTHING", "Expression", "expressions", "resolve"]
