@@ -5,6 +5,10 @@
     GatewayError
     ├── ConfigurationError   a setting has a value that can't be used (exit status 2)
     ├── ListenError          the address can't be listened on (exit status 1)
+    ├── StoreError
+    │   ├── StoreRefusedError       a store that must not be used: corrupt, foreign, newer, held (exit status 1)
+    │   ├── StoreUnavailableError   it can't commit at present (503)
+    │   └── OverloadedError         too much waits to be committed (429)
     ├── UndeclaredError      code used an instrument or attribute that the catalogue doesn't declare
     └── RejectedError        something sent to the gateway is refused (domain/rejection.py)
 """
@@ -32,6 +36,22 @@ class ConfigurationError(GatewayError):
 
 class ListenError(GatewayError):
     """The address can't be listened on."""
+
+
+class StoreError(GatewayError):
+    """Base of what goes wrong with the store."""
+
+
+class StoreRefusedError(StoreError):
+    """The store must not be used; the message says why, and the way out."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store can't commit at present; what was to be stored isn't."""
+
+
+class OverloadedError(StoreError):
+    """Too many events wait to be committed; what was to be stored isn't."""
 
 
 class UndeclaredError(GatewayError):

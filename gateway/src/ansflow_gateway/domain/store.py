@@ -1,8 +1,10 @@
-"""Where accepted events go: the contract that every store keeps."""
+"""Where accepted events go: the contracts between receivers, stores and the folding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from ansflow_gateway.domain.events import Event
 
@@ -14,26 +16,90 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
 
 
-class EventStore(Protocol):
-    """Takes events in, each once.
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """An event as the journal holds it.
 
-    An event's identity is its `(source, id)`. Its key and its effect become visible together or not at all:
-    a store never remembers a key whose effect was lost. `apply` may be called concurrently from tasks of one
-    event loop, not from other threads; a durable store returns only after the events are synced. After
-    `close` nothing may be applied; whoever built the store closes it, after the receivers have stopped.
+    Args:
+        position: Its place in the journal: later entries have greater ones; gaps may occur.
+        received_at: When it was taken in, in seconds since the epoch.
+        event: The event.
     """
 
+    position: int
+    received_at: float
+    event: Event
+
+
+StateRow = tuple[str, bytes | None]
+"""A key of the folded state and its encoded value; None where the key is gone."""
+
+
+class Fold(Protocol):
+    """Makes all state (meters, runs) out of the journal: the same entries in the same order make the same state.
+
+    One thread at a time calls it, always in the journal's order; which thread may change.
+    """
+
+    def load(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Take over a saved state, before the first entry."""
+        ...
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Apply entries that are committed; each comes once. It doesn't raise for a valid event."""
+        ...
+
+    def changed(self) -> Sequence[StateRow]:
+        """Return what has changed since the last call: to be saved in one transaction with the position."""
+        ...
+
+
+class EventStore(Protocol):
+    """Keeps a journal of events, each once, and hands each to the fold, once.
+
+    An event is known if its delivery key or its semantic key (`domain.identity`) is. Key and event are one row, so
+    that a key is never remembered without its event; the event's effect is made from the journal, so that it is
+    never lost or made twice: after a restart the fold's state is what was saved last, and the journal's entries
+    after that, applied again.
+
+    `apply` is called concurrently from tasks of one event loop, and returns only after the events are on the disk
+    (SQLite: synchronous=FULL; PostgreSQL: synchronous_commit=on) and, where this gateway does the folding, folded.
+    Concurrent calls are committed together. Whoever built the store opens it, and closes it after the receivers
+    have stopped; `close` commits what waits, saves the fold's state, and gives everything back.
+    """
+
+    async def open(self) -> None:
+        """Open or create it, load the fold's state and apply the rest of the journal.
+
+        Raises:
+            StoreRefusedError: It is corrupt, of something else, of a newer version, or held by another gateway.
+        """
+        ...
+
     async def apply(self, events: Sequence[Event]) -> Sequence[Verdict]:
-        """Apply events in order, each atomically by itself.
+        """Take events in, in order, each atomically by itself.
 
         Args:
             events: Valid events; equal identities may occur among them.
 
         Returns:
             One verdict an event, in the same order.
+
+        Raises:
+            OverloadedError: Too many events wait; nothing of these was taken.
+            StoreUnavailableError: They can't be committed now; nothing of these was taken.
         """
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be committed at present; None where all is well."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait to be committed."""
+        ...
+
     async def close(self) -> None:
-        """Release what the store holds, after all that was applied is safe."""
+        """Commit what waits, save the fold's state, release what the store holds."""
         ...
