@@ -14,9 +14,12 @@ class Reason(StrEnum):
     """The closed set of reasons; each is a value of the `reason` attribute."""
 
     UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    INVALID_SIGNATURE = "invalid_signature"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     BODY_TOO_LARGE = "body_too_large"
     TIMEOUT = "timeout"
+    BROKEN_BODY = "broken_body"
     NOT_JSON = "not_json"
     TOO_DEEP = "too_deep"
     NOT_FINITE = "not_finite"

@@ -22,9 +22,12 @@ CONTENT_TYPE: Final = "application/problem+json"
 STATUS: Final[Mapping[Reason, HTTPStatus]] = MappingProxyType(
     {
         Reason.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
+        Reason.FORBIDDEN: HTTPStatus.FORBIDDEN,
+        Reason.INVALID_SIGNATURE: HTTPStatus.UNAUTHORIZED,
         Reason.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         Reason.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         Reason.TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
+        Reason.BROKEN_BODY: HTTPStatus.BAD_REQUEST,
         Reason.NOT_JSON: HTTPStatus.BAD_REQUEST,
         Reason.TOO_DEEP: HTTPStatus.BAD_REQUEST,
         Reason.NOT_FINITE: HTTPStatus.BAD_REQUEST,
@@ -41,9 +44,12 @@ STATUS: Final[Mapping[Reason, HTTPStatus]] = MappingProxyType(
 _TITLES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
         Reason.UNAUTHORIZED: "A valid bearer token is needed",
+        Reason.FORBIDDEN: "The token isn't meant for this",
+        Reason.INVALID_SIGNATURE: "The sender isn't verified",
         Reason.UNSUPPORTED_MEDIA_TYPE: "The content type isn't supported",
         Reason.BODY_TOO_LARGE: "The body is too large",
         Reason.TIMEOUT: "The body took too long to arrive",
+        Reason.BROKEN_BODY: "The body can't be read",
         Reason.NOT_JSON: "The body isn't JSON",
         Reason.TOO_DEEP: "The nesting is too deep",
         Reason.NOT_FINITE: "A number isn't finite",
