@@ -6,7 +6,7 @@
     ├── ConfigurationError   a setting has a value that can't be used (exit status 2)
     ├── ListenError          the address can't be listened on (exit status 1)
     ├── StoreError
-    │   ├── StoreRefusedError       a store that must not be used: corrupt, foreign, newer, held (exit status 1)
+    │   ├── StoreRefusedError       a store that must not be used (exit status 1)
     │   ├── StoreUnavailableError   it can't commit at present (503)
     │   └── OverloadedError         too much waits to be committed (429)
     ├── UndeclaredError      code used an instrument or attribute that the catalogue doesn't declare

@@ -1,7 +1,7 @@
 """The events that the gateway understands: what was said, by whom, whatever format it came in.
 
-Receivers translate CloudEvents, CDEvents and webhooks into these; the store keeps them; the folding knows nothing
-else. They are values: frozen, comparable, and encoded as they are for the store's journal.
+Receivers translate CloudEvents, CDEvents and webhooks into these; the store keeps them; the folding knows
+nothing else. They are values: frozen, comparable, and encoded as they are for the store's journal.
 """
 
 from enum import StrEnum

@@ -1,8 +1,8 @@
 """What makes two events the same: deduplication on two levels.
 
-A delivery that is repeated has the same source and id. A fact that is told again under another id (a redelivery by
-hand, a second webhook, a rerun of the sender) has the same semantic key: system, scope, run or task, attempt and
-transition. Facts that may truly happen twice (a user's action, a call) have none.
+A delivery that is repeated has the same source and id. A fact that is told again under another id (a
+redelivery by hand, a second webhook, a rerun of the sender) has the same semantic key: system, scope, run or
+task, attempt and transition. Facts that may truly happen twice (a user's action, a call) have none.
 """
 
 from hashlib import blake2b

@@ -35,9 +35,10 @@ StateRow = tuple[str, bytes | None]
 
 
 class Fold(Protocol):
-    """Makes all state (meters, runs) out of the journal: the same entries in the same order make the same state.
+    """Makes all state (meters, runs) out of the journal.
 
-    One thread at a time calls it, always in the journal's order; which thread may change.
+    The same entries in the same order make the same state. One thread at a time calls it, always in the
+    journal's order; which thread may change.
     """
 
     def load(self, rows: Iterable[tuple[str, bytes]]) -> None:
@@ -56,22 +57,24 @@ class Fold(Protocol):
 class EventStore(Protocol):
     """Keeps a journal of events, each once, and hands each to the fold, once.
 
-    An event is known if its delivery key or its semantic key (`domain.identity`) is. Key and event are one row, so
-    that a key is never remembered without its event; the event's effect is made from the journal, so that it is
-    never lost or made twice: after a restart the fold's state is what was saved last, and the journal's entries
-    after that, applied again.
+    An event is known if its delivery key or its semantic key (`domain.identity`) is. Key and event are one
+    row, so that a key is never remembered without its event; the event's effect is made from the journal, so
+    that it is never lost or made twice: after a restart the fold's state is what was saved last, and the
+    journal's entries after that, applied again.
 
-    `apply` is called concurrently from tasks of one event loop, and returns only after the events are on the disk
-    (SQLite: synchronous=FULL; PostgreSQL: synchronous_commit=on) and, where this gateway does the folding, folded.
-    Concurrent calls are committed together. Whoever built the store opens it, and closes it after the receivers
-    have stopped; `close` commits what waits, saves the fold's state, and gives everything back.
+    `apply` is called concurrently from tasks of one event loop, and returns only after the events are on the
+    disk (SQLite: synchronous=FULL; PostgreSQL: synchronous_commit=on) and, where this gateway does the
+    folding, folded. Concurrent calls are committed together. Whoever built the store opens it, and closes it
+    after the receivers have stopped; `close` commits what waits, saves the fold's state, and gives
+    everything back.
     """
 
     async def open(self) -> None:
         """Open or create it, load the fold's state and apply the rest of the journal.
 
         Raises:
-            StoreRefusedError: It is corrupt, of something else, of a newer version, or held by another gateway.
+            StoreRefusedError: It is corrupt, of something else, of a newer version, or held by another
+                gateway.
         """
         ...
 
