@@ -6,42 +6,12 @@ https://opentelemetry.io/docs/specs/semconv/cicd/cicd-metrics/.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-
-class Kind(StrEnum):
-    """Kinds of instrument in use, by their names in the OpenTelemetry API."""
-
-    COUNTER = "counter"
-    HISTOGRAM = "histogram"
-    OBSERVABLE_COUNTER = "observable counter"
-    OBSERVABLE_GAUGE = "observable gauge"
-    OBSERVABLE_UPDOWNCOUNTER = "observable updowncounter"
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """One instrument.
-
-    Args:
-        name: Its name, dotted, without unit or `_total`.
-        kind: Its kind.
-        unit: UCUM unit; empty where an exporter must not add one to the published name.
-        description: What it measures.
-        attributes: All attributes that its measurements may have.
-        bounds: Bucket boundaries of a histogram, in its unit.
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    description: str
-    attributes: frozenset[str] = frozenset()
-    bounds: tuple[float, ...] = ()
-
+from ansflow_gateway.meters import business
+from ansflow_gateway.meters.declaration import Declaration as Declaration
+from ansflow_gateway.meters.declaration import Kind as Kind
 
 CPU_MODE: Final = "cpu.mode"
 MEMORY_STATE: Final = "system.memory.state"
@@ -52,37 +22,10 @@ DEVICE: Final = "system.device"
 DISK_DIRECTION: Final = "disk.io.direction"
 INTERFACE: Final = "network.interface.name"
 NETWORK_DIRECTION: Final = "network.io.direction"
-PIPELINE: Final = "cicd.pipeline.name"
-RUN_STATE: Final = "cicd.pipeline.run.state"
-RESULT: Final = "cicd.pipeline.result"
-ERROR_TYPE: Final = "error.type"
-PROJECT: Final = "ansflow.project.name"
-PIPELINE_TYPE: Final = "ansflow.pipeline.type"
-ACTION: Final = "action"
-USER_TYPE: Final = "user_type"
 SERVICE: Final = "service"
 CHECK: Final = "check"
 EVENT_TYPE: Final = "event_type"
 REASON: Final = "reason"
-
-RUN_BOUNDS: Final = (
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-    120.0,
-    300.0,
-    600.0,
-    1200.0,
-    1800.0,
-    3600.0,
-    7200.0,
-    14400.0,
-    28800.0,
-)
-"""Seconds to hours: a lint step takes seconds, a release build an hour, a nightly one eight."""
 
 PROBE_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """A millisecond on the same host to a deadline of some seconds."""
@@ -173,34 +116,6 @@ NETWORK_DROPPED: Final = Declaration(
     "Packets dropped while receiving and sending",
     _NETWORK,
 )
-RUN_DURATION: Final = Declaration(
-    "cicd.pipeline.run.duration",
-    Kind.HISTOGRAM,
-    "s",
-    "Time that finished pipeline runs executed",
-    frozenset({PIPELINE, RUN_STATE, RESULT, ERROR_TYPE, PROJECT, PIPELINE_TYPE}),
-    RUN_BOUNDS,
-)
-RUN_ERRORS: Final = Declaration(
-    "cicd.pipeline.run.errors",
-    Kind.COUNTER,
-    "{error}",
-    "Pipeline runs that failed, by the class of the failure",
-    frozenset({PIPELINE, ERROR_TYPE}),
-)
-USER_ACTIVITY: Final = Declaration(
-    "ansflow.user.activity",
-    Kind.COUNTER,
-    "{action}",
-    "What users did on the platform",
-    frozenset({ACTION, USER_TYPE}),
-)
-ACTIVE_PROJECTS: Final = Declaration(
-    "ansflow.active_projects",
-    Kind.OBSERVABLE_GAUGE,
-    "{project}",
-    "Projects with a finished pipeline run within the window",
-)
 HEALTH_STATUS: Final = Declaration(
     "ansflow.health_check.status",
     Kind.OBSERVABLE_GAUGE,
@@ -256,15 +171,12 @@ CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
             NETWORK_IO,
             NETWORK_ERRORS,
             NETWORK_DROPPED,
-            RUN_DURATION,
-            RUN_ERRORS,
-            USER_ACTIVITY,
-            ACTIVE_PROJECTS,
             HEALTH_STATUS,
             HEALTH_DURATION,
             EVENTS_ACCEPTED,
             EVENTS_DUPLICATE,
             EVENTS_REJECTED,
+            *(meter.declaration for meter in business.METERS),
         )
     }
 )

@@ -7,7 +7,8 @@ from typing import Final, TypeVar
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from ansflow_gateway.errors import UndeclaredError
-from ansflow_gateway.meters.catalogue import CATALOGUE, Declaration, Kind
+from ansflow_gateway.meters.catalogue import CATALOGUE
+from ansflow_gateway.meters.declaration import Declaration, Kind
 
 Attributes = Mapping[str, str]
 
@@ -44,6 +45,8 @@ class Instruments:
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
         for declared in CATALOGUE.values():
+            if declared.tabled:
+                continue
             if declared.kind is Kind.COUNTER:
                 self._counters[declared.name] = meter.create_counter(
                     declared.name, declared.unit, declared.description

@@ -18,7 +18,7 @@ import msgspec
 from ansflow_gateway.domain.labels import OVERFLOW
 from ansflow_gateway.domain.store import StateRow
 from ansflow_gateway.errors import UndeclaredError
-from ansflow_gateway.meters.catalogue import Declaration, Kind
+from ansflow_gateway.meters.declaration import Declaration, Kind
 from ansflow_gateway.meters.offenders import Offenders
 
 PREFIX: Final = "series"
@@ -235,15 +235,19 @@ class Table:
         self._changed(series, at)
 
     def expire(self, before: float) -> None:
-        """Remove the gauges that didn't change lately. Counters and histograms never go: they'd be reset.
+        """Remove the gauges that weren't set lately, and numbers of what is there now, where that is none.
+
+        Counters and histograms never go: they'd be reset.
 
         Args:
-            before: Time before which a gauge's last change lies, in seconds since the epoch.
+            before: Time before which a series was set last, in seconds since the epoch.
         """
         for name, meter in self.meters.items():
-            if meter.declaration.kind is Kind.OBSERVABLE_GAUGE:
+            kind = meter.declaration.kind
+            if kind in {Kind.OBSERVABLE_GAUGE, Kind.OBSERVABLE_UPDOWNCOUNTER}:
                 for series in [each for each in self._series[name].values() if each.updated < before]:
-                    self.remove(meter, series.labels)
+                    if kind is Kind.OBSERVABLE_GAUGE or not series.point:
+                        self.remove(meter, series.labels)
 
     def remove(self, meter: TableMeter, labels: tuple[str, ...]) -> None:
         """Remove a gauge's series, if it is there."""

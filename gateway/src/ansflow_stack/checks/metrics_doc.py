@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 import yaml
-from ansflow_gateway.meters.catalogue import CATALOGUE, Declaration
+from ansflow_gateway.meters.catalogue import CATALOGUE
+from ansflow_gateway.meters.declaration import Declaration
 
 from ansflow_stack.build.checkout import Checkout
 
