@@ -97,6 +97,24 @@ def response(rejection: Rejection, headers: Mapping[str, str] | None = None) -> 
     return _respond(members(rejection), STATUS[rejection.reason].value, headers)
 
 
+def plain(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **extensions: object
+) -> web.Response:
+    """Answer with a problem document about something that isn't the sender's input.
+
+    Args:
+        status: The status, whose phrase is the title.
+        detail: What is wrong, and the way out.
+        headers: Further headers.
+        extensions: Further members.
+
+    Returns:
+        The response.
+    """
+    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    return _respond(document | extensions, status.value, headers)
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn aiohttp's own error pages, and errors nobody foresaw, into problem documents."""
