@@ -86,7 +86,8 @@ generate: sync ## Write what is generated: docs/metrics.md, the dashboards' JSON
 	PYTHONPATH=docker/grafana $(BIN)/python -m ansflow_dashboards
 
 .PHONY: bench
-bench: sync ## Cost per request, as ratios against peers measured in the same run (ARGS: see its --help)
+bench: ## Cost per request, as ratios against peers measured in the same run (ARGS: see its --help)
+	@$(MAKE) -j2 sync binaries-bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: fix
@@ -112,6 +113,10 @@ binaries-run: | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
 
 binaries-all: | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
 	@$(BUILD) collector prometheus promtool amtool >/dev/null
+
+.PHONY: binaries-bench
+binaries-bench: | $(if $(filter $(UV_BOOTSTRAP),$(UV)),$(UV_BOOTSTRAP))
+	@$(BUILD) collector pushgateway statsd_exporter >/dev/null
 
 .PHONY: clean-go
 clean-go: ## Free Go's caches (some 5 GB), keep the built binaries

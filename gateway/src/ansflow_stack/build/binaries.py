@@ -19,15 +19,24 @@ _ALERTMANAGER = "github.com/prometheus/alertmanager"
 _ALERTMANAGER_VERSION = "v0.31.1"
 """Not newer: from v0.32 on the module lacks the UI's assets, and the server does not build from it."""
 
+_PUSHGATEWAY = "github.com/prometheus/pushgateway"
+_PUSHGATEWAY_VERSION = "v1.11.1"
+
+_STATSD_EXPORTER = "github.com/prometheus/statsd_exporter"
+_STATSD_EXPORTER_VERSION = "v0.31.0"
+
 
 @dataclass(frozen=True)
 class GoBinary:
-    """A program of a public Go module, built by ``go install``."""
+    """A program of a public Go module."""
 
     name: str
     package: str
     version: str
     tags: str = ""
+    module: str = ""
+    """The module, where it is built as what an empty module requires. Else ``go install`` builds it, which asks
+    for the list of all its versions, to see what is retracted or deprecated; a proxy may lack that list."""
     fitting: re.Pattern[str] | None = field(default=None, compare=False)
     """What ``NAME --version`` of a binary on PATH prints if it can stand in for a build of ours."""
 
@@ -100,6 +109,9 @@ def catalogue(manifest: Path) -> dict[str, Binary]:
             version=_ALERTMANAGER_VERSION,
             fitting=re.compile(r"amtool, version 0\.(2[7-9]|[3-9]\d)\."),
         ),
+        # Peers that the gateway is measured beside: these versions, whatever PATH has.
+        "pushgateway": GoBinary("pushgateway", _PUSHGATEWAY, _PUSHGATEWAY_VERSION, module=_PUSHGATEWAY),
+        "statsd_exporter": GoBinary("statsd_exporter", _STATSD_EXPORTER, _STATSD_EXPORTER_VERSION),
     }
 
 

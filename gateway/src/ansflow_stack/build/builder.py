@@ -60,6 +60,8 @@ def _build(binary: Binary, built: Path, cache: Path, progress: Progress) -> None
     with tempfile.TemporaryDirectory(dir=built.parent.parent, prefix=f"{binary.name}-") as name:
         work = Path(name)
         match binary:
+            case GoBinary(module=module) if module:
+                _go_build(binary, work, env, progress)
             case GoBinary():
                 _go_install(binary, work, env, progress)
             case CollectorBinary():
@@ -75,6 +77,16 @@ def _go_install(binary: GoBinary, work: Path, env: dict[str, str], progress: Pro
     if binary.tags:
         command.append(f"-tags={binary.tags}")
     _run([*command, f"{binary.package}@{binary.version}"], work, env | {"GOBIN": str(work)}, progress)
+
+
+def _go_build(binary: GoBinary, work: Path, env: dict[str, str], progress: Progress) -> None:
+    _run(["go", "mod", "init", "peer"], work, env, progress)
+    _run(["go", "mod", "edit", f"-require={binary.module}@{binary.version}"], work, env, progress)
+    # -mod=mod: the empty module takes over the versions, and the sums, of what it requires.
+    command = ["go", "build", "-mod=mod", "-v", "-trimpath", f"-ldflags={_LDFLAGS}", "-o", binary.name]
+    if binary.tags:
+        command.append(f"-tags={binary.tags}")
+    _run([*command, binary.package], work, env, progress)
 
 
 def _compose_collector(binary: CollectorBinary, work: Path, env: dict[str, str], progress: Progress) -> None:
