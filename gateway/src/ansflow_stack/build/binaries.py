@@ -35,8 +35,8 @@ class GoBinary:
     version: str
     tags: str = ""
     module: str = ""
-    """The module, where it is built as what an empty module requires. Else ``go install`` builds it, which asks
-    for the list of all its versions, to see what is retracted or deprecated; a proxy may lack that list."""
+    """The module, where it is built as what an empty module requires. Else ``go install`` builds it, which
+    asks for the list of all its versions, to see what is retracted or deprecated; a proxy may lack that."""
     fitting: re.Pattern[str] | None = field(default=None, compare=False)
     """What ``NAME --version`` of a binary on PATH prints if it can stand in for a build of ours."""
 
