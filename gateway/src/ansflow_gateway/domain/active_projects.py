@@ -1,7 +1,7 @@
 """Which projects had a finished run lately."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 CAPACITY: Final = 100_000
@@ -42,10 +42,15 @@ class ActiveProjects:
             elif len(self._last_seen) < CAPACITY:
                 self._last_seen[project] = moment
                 heapq.heappush(self._due, (moment, project))
-        self.expire()
+        self.count = len(self._last_seen)
 
-    def expire(self) -> None:
-        """Forget what has left the window, and publish the count."""
+    def expire(self) -> Sequence[str]:
+        """Forget what has left the window, and publish the count.
+
+        Returns:
+            The projects that were forgotten.
+        """
+        gone: list[str] = []
         horizon = self._clock() - self._window_s
         while self._due and self._due[0][0] <= horizon:
             _, project = self._due[0]
@@ -55,4 +60,6 @@ class ActiveProjects:
             else:
                 heapq.heappop(self._due)
                 del self._last_seen[project]
+                gone.append(project)
         self.count = len(self._last_seen)
+        return gone

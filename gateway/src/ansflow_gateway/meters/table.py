@@ -215,6 +215,24 @@ class Table:
         )
         self._changed(series, at)
 
+    def adjust(self, meter: TableMeter, labels: tuple[str, ...], step: float, at: float) -> tuple[str, ...]:
+        """Change a number of what is there now.
+
+        Args:
+            meter: One of the table's, an updowncounter.
+            labels: Its labels' values; those of an overflow series are taken as they are.
+            step: By how much.
+            at: When, in seconds since the epoch.
+
+        Returns:
+            The labels of the series that was changed, which may be the overflow's: the opposite step goes
+            there.
+        """
+        series = self._find(meter, labels, 0)
+        series.point = _number(series.point) + step
+        self._changed(series, at)
+        return series.labels
+
     def set(self, meter: TableMeter, labels: tuple[str, ...], value: float, at: float) -> None:
         """Set a gauge; one beyond the limit has no series, as gauges of many can't share one.
 
@@ -264,9 +282,13 @@ class Table:
         """Return the present series of a meter."""
         return list(self._series[meter.declaration.name].values())
 
+    def find(self, meter: TableMeter, labels: tuple[str, ...]) -> Series | None:
+        """Return one series; None where there is none."""
+        return self._series[meter.declaration.name].get(labels)
+
     def value(self, meter: TableMeter, labels: tuple[str, ...]) -> float | HistogramPoint | None:
         """Return the point of one series; None where there is none."""
-        series = self._series[meter.declaration.name].get(labels)
+        series = self.find(meter, labels)
         return series.point if series else None
 
     def subscribe(self) -> Changes:
@@ -314,7 +336,8 @@ class Table:
         if series is not None:
             return series
         if self._admitted[name] >= self._admit[name]:
-            self.overflowed[name].seen(labels)
+            if OVERFLOW not in labels:
+                self.overflowed[name].seen(labels)
             labels = tuple(
                 value if label in meter.closed or not value else OVERFLOW
                 for label, value in zip(meter.labels, labels, strict=True)
