@@ -1,0 +1,257 @@
+"""What the store does with its SQLite file, a transaction each: no threads, no fold."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ansflow_gateway.storage import sqlite_file
+from ansflow_gateway.storage.file_lock import FileLock
+from ansflow_gateway.storage.records import Record, checksum, join_events, join_keys, split_keys
+
+CHECKPOINT_BYTES: Final = 8 << 20
+"""Bytes written to the WAL, about, after which it is copied into the file."""
+
+STATE_ROWS: Final = 256
+"""Rows of state that one statement reads or writes.
+
+Python gives the GIL up in each step of a statement, and may wait 5 ms to get it back when the event loop is
+busy: few statements of many rows, not `executemany`.
+"""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+_INSERT: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
+
+
+class Block(NamedTuple):
+    """A group commit as the journal holds it.
+
+    Args:
+        position: Position of its first event.
+        received_at: When its events were taken in, in seconds since the epoch.
+        events: The events, as `records.join_events` encodes them.
+    """
+
+    position: int
+    received_at: float
+    events: bytes
+
+
+class SqliteJournal:
+    """An open file. One thread at a time uses it.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.last = 0
+        """The last position that is committed."""
+        self.saved = 0
+        """The position that the saved state includes."""
+        self.compacted = 0
+        """The last position that has left the journal."""
+        self._lock = FileLock(self.path)
+        self._connection: sqlite3.Connection | None = None
+        self._unchecked_bytes = 0
+
+    def open(self) -> None:
+        """Lock the file, make it if there is none, and verify it.
+
+        Raises:
+            StoreRefusedError: It must not be used.
+        """
+        self._lock.acquire()
+        try:
+            if not self.path.exists():
+                if self.path.with_name(self.path.name + "-wal").exists():
+                    raise sqlite_file.corrupt(self.path, "the file is gone, and its -wal is there")
+                sqlite_file.create(self.path)
+                _LOGGER.info("a new store was made path=%s", self.path)
+            self._connection = sqlite_file.open_verified(self.path)
+            self._read_positions()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the file. SQLite copies the WAL into it, and deletes it, if it can."""
+        self._disconnect()
+        self._lock.release()
+
+    def reopen(self) -> None:
+        """Trust nothing after an error, and make what is there durable anew.
+
+        After a failed fsync, Linux marks the pages as clean although they aren't on the disk, and the next
+        fsync succeeds (https://wiki.postgresql.org/wiki/Fsync_Errors). So the WAL isn't relied on: all of it
+        is copied into the file, which makes other pages dirty, and these are synced before it is cut to
+        nothing. A commit that failed may turn out to be there: `last` tells.
+
+        Raises:
+            sqlite3.Error: It doesn't work yet.
+        """
+        self._disconnect()
+        self._connection = sqlite_file.connect(self.path, "rw")
+        (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("another process reads the file, and the WAL can't be cut yet")
+        self._unchecked_bytes = 0
+        self._read_positions()
+        with sqlite_file.transaction(self._connection):
+            self._connection.execute("UPDATE progress SET probe = probe + 1")
+
+    def append(self, records: Sequence[Record], received_at: float) -> int:
+        """Commit events as the next block.
+
+        Args:
+            records: Those of the events, at least one.
+            received_at: When they were taken in.
+
+        Returns:
+            The position of the first; the others follow without a gap.
+
+        Raises:
+            sqlite3.Error: They aren't committed, or it isn't known whether they are: `reopen` tells.
+        """
+        position = self.last + 1
+        keys, events = join_keys(records), join_events(records)
+        # A statement by itself is its own transaction: one wait for the GIL in the place of three.
+        self._connected.execute(
+            _INSERT, (position, len(records), received_at, checksum(keys, events), keys, events)
+        )
+        self.last += len(records)
+        self._unchecked_bytes += len(keys) + len(events) + sqlite_file.PAGE_BYTES
+        return position
+
+    def checkpoint_if_due(self) -> None:
+        """Copy the WAL into the file when enough was written to it; readers are left alone."""
+        if self._unchecked_bytes >= CHECKPOINT_BYTES:
+            self._connected.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._unchecked_bytes = 0
+
+    def keys(self) -> Iterator[bytes]:
+        """Give the keys of all events in the journal."""
+        for (joined,) in self._connected.execute("SELECT keys FROM journal"):
+            yield from split_keys(joined)
+
+    def keys_after(self, position: int) -> list[bytes]:
+        """Give the keys of the blocks after a position, where a block ends."""
+        rows = self._connected.execute("SELECT keys FROM journal WHERE position > ?", (position,))
+        return [key for (joined,) in rows for key in split_keys(joined)]
+
+    def blocks_after(self, position: int) -> Iterator[Block]:
+        """Give the blocks with events after a position, oldest first; the first may begin before it."""
+        rows = self._connected.execute(
+            "SELECT position, received_at, events FROM journal"
+            " WHERE position + count > ?1 + 1"
+            " AND position >= COALESCE((SELECT MAX(position) FROM journal WHERE position <= ?1 + 1), 0)"
+            " ORDER BY position",
+            (position,),
+        )
+        return (Block(*row) for row in rows)
+
+    def state(self) -> Iterator[tuple[str, bytes]]:
+        """Give the saved state."""
+        return iter(self._connected.execute("SELECT key, value FROM state"))
+
+    def save_state(self, rows: Mapping[str, bytes | None], position: int) -> None:
+        """Save what has changed of the state, together with the position that it includes.
+
+        Args:
+            rows: Encoded values by key; None where the key is gone.
+            position: The last position that was applied.
+
+        Raises:
+            sqlite3.Error: Nothing of it was saved.
+        """
+        connection = self._connected
+        with sqlite_file.transaction(connection):
+            (stored,) = connection.execute("SELECT state_digest FROM progress").fetchone()
+            total = int.from_bytes(stored, "big")
+            keys = list(rows)
+            for start in range(0, len(keys), STATE_ROWS):
+                total = self._save_rows(keys[start : start + STATE_ROWS], rows, total)
+            connection.execute(
+                "UPDATE progress SET state_position = ?, state_digest = ?",
+                (position, total.to_bytes(sqlite_file.DIGEST_BYTES, "big")),
+            )
+        self.saved = position
+        self._unchecked_bytes += len(rows) * 512 + sqlite_file.PAGE_BYTES
+
+    def compact(self, received_before: float, through: int) -> list[bytes] | None:
+        """Let the oldest block go, if it is old, or one too many, and the saved state includes it.
+
+        Args:
+            received_before: Blocks taken in before that are old, in seconds since the epoch.
+            through: Blocks that end at this position, or before, are too many.
+
+        Returns:
+            The keys of its events, which are forgotten; None where there was nothing to be done.
+
+        Raises:
+            sqlite3.Error: It is still there.
+        """
+        connection = self._connected
+        row = connection.execute(
+            "SELECT position, count, received_at, keys FROM journal ORDER BY position LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return None
+        position, count, received_at, keys = row
+        end = position + count - 1
+        if end > self.saved or (received_at >= received_before and end > through):
+            return None
+        with sqlite_file.transaction(connection):
+            connection.execute("DELETE FROM journal WHERE position = ?", (position,))
+            connection.execute("UPDATE progress SET compacted_position = ?", (end,))
+        self.compacted = end
+        self._unchecked_bytes += len(keys) + sqlite_file.PAGE_BYTES
+        return list(split_keys(keys))
+
+    @property
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.OperationalError("the file isn't open")
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error:
+                _LOGGER.warning("the store could not be closed cleanly", exc_info=True)
+
+    def _read_positions(self) -> None:
+        self.saved, self.compacted = self._connected.execute(
+            "SELECT state_position, compacted_position FROM progress"
+        ).fetchone()
+        row = self._connected.execute(
+            "SELECT position + count - 1 FROM journal ORDER BY position DESC LIMIT 1"
+        ).fetchone()
+        # The journal may be empty because all of it was compacted: its positions are never used again.
+        self.last = self.compacted if row is None else row[0]
+
+    def _save_rows(self, keys: Sequence[str], rows: Mapping[str, bytes | None], total: int) -> int:
+        connection = self._connected
+        marks = ", ".join("?" * len(keys))
+        old = connection.execute(f"SELECT digest FROM state WHERE key IN ({marks})", keys)  # noqa: S608 - marks only
+        total = sqlite_file.add_digests(total, *(-int.from_bytes(digest, "big") for (digest,) in old))
+        gone = [key for key in keys if rows[key] is None]
+        if gone:
+            marks = ", ".join("?" * len(gone))
+            connection.execute(f"DELETE FROM state WHERE key IN ({marks})", gone)  # noqa: S608 - marks only
+        parameters: list[str | bytes] = []
+        for key in keys:
+            value = rows[key]
+            if value is not None:
+                digest = sqlite_file.state_digest(key, value)
+                total = sqlite_file.add_digests(total, digest)
+                parameters += (key, digest.to_bytes(sqlite_file.DIGEST_BYTES, "big"), value)
+        if parameters:
+            marks = ", ".join(["(?, ?, ?)"] * (len(parameters) // 3))
+            connection.execute(f"INSERT OR REPLACE INTO state VALUES {marks}", parameters)  # noqa: S608 - marks only
+        return total
