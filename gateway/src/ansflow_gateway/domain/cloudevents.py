@@ -4,36 +4,50 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 """
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
-from ansflow_gateway.domain import fields, strict_json
-from ansflow_gateway.domain.events import Event, EventType, PipelineRunFinished, RunResult, UserActivity
+import msgspec
+
+from ansflow_gateway.domain import ansflow_events, cdevents, described, fields, rfc3339, strict_json
+from ansflow_gateway.domain.ansflow_events import Context, InconsistentError
+from ansflow_gateway.domain.events import Event, EventType, Payload
 from ansflow_gateway.domain.rejection import Reason, reject
+from ansflow_gateway.domain.trace_context import traceparent
 
 IDENTITY_LIMIT: Final = 512
 """Longest `id` and `source`, in characters."""
 
-MAX_DURATION_S: Final = 1e9
-"""Longest duration taken, about 31 years: a sum of a billion of them is still exact enough, and finite."""
+CONTENT_TYPE_LIMIT: Final = fields.LABEL_LIMIT
+"""Longest `datacontenttype`, in characters."""
 
-DEFAULT_PIPELINE_TYPE: Final = "pipeline"
-
-_TIME: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
-)  # RFC 3339, 5.6
 _ATTRIBUTE_NAME: Final = re.compile(r"[a-z0-9]+", re.ASCII)
 _PAYLOAD_NAMES: Final = frozenset({"data", "data_base64"})
+_KNOWN: Final = f"one of {', '.join(ansflow_events.DATA)}, or a CDEvent's"
 
 
-class _SpecVersion(StrEnum):
+class SpecVersion(StrEnum):
+    """Versions of CloudEvents that are taken."""
+
     V1 = "1.0"
 
 
-def parse(item: object) -> Event:
+class Unsupported(msgspec.Struct, frozen=True, gc=False):
+    """A valid event that says nothing the gateway uses.
+
+    Args:
+        id: Its id.
+        system: Whose event it is.
+        kind: What it is about, out of a closed set.
+    """
+
+    id: str
+    system: str
+    kind: str
+
+
+def parse(item: object) -> Event | Unsupported:
     """Validate one decoded CloudEvent.
 
     Unknown members of `data` are left alone, so that publishers may add some; unknown context attributes are
@@ -43,7 +57,7 @@ def parse(item: object) -> Event:
         item: The decoded JSON value.
 
     Returns:
-        The event.
+        The event, or what there is to say of one that is valid and isn't used.
 
     Raises:
         RejectedError: Naming the field, what was expected and what came.
@@ -52,14 +66,46 @@ def parse(item: object) -> Event:
     if not isinstance(item, dict):
         raise reject(Reason.WRONG_TYPE, "body", "a CloudEvent: an object", item)
     _check_attributes(item)
-    fields.choice(item, "specversion", _SpecVersion)
+    fields.choice(item, "specversion", SpecVersion)
     identity = fields.text(item, "id", IDENTITY_LIMIT)
     source = fields.text(item, "source", IDENTITY_LIMIT)
-    event_type = _event_type(item)
+    given_type = fields.text(item, "type", IDENTITY_LIMIT)
+    event_type = _own_type(given_type)
     time = _time(item)
     _check_content_type(item)
     data = fields.members_of(item.get("data"), "data")
-    return Event(source, identity, event_type, time, _PAYLOADS[event_type](data))
+    trace = traceparent(item.get("traceparent"))
+    if event_type is not None:
+        context = Context(source, time, trace)
+        return Event(source, identity, event_type, _payload(event_type, context, data), time)
+    said = cdevents.translate(cdevents.Envelope(source, identity, given_type, time, trace), data)
+    if said is None:
+        return Unsupported(identity, cdevents.SYSTEM, cdevents.kind(given_type))
+    return Event(source, identity, said.type, said.payload, said.time)
+
+
+def _own_type(given: str) -> EventType | None:
+    """Find AnsFlow's type; None for a CDEvent's."""
+    if cdevents.is_cdevent(given):
+        return None
+    try:
+        event_type = EventType(given)
+    except ValueError as error:
+        raise reject(Reason.UNKNOWN_EVENT_TYPE, "type", _KNOWN, given) from error
+    if event_type not in ansflow_events.DATA:  # webhooks' types, which no CloudEvent has
+        raise reject(Reason.UNKNOWN_EVENT_TYPE, "type", _KNOWN, given)
+    return event_type
+
+
+def _payload(event_type: EventType, context: Context, data: Mapping[str, object]) -> Payload:
+    read = described.read(ansflow_events.DATA[event_type], data, "data.")
+    try:
+        return read.payload(context)
+    except InconsistentError as error:
+        path = f"data.{error.member}"
+        if error.absent:
+            raise fields.missing(path, error.expected) from error
+        raise reject(Reason.INVALID_VALUE, path, error.expected, data.get(error.member)) from error
 
 
 def _check_attributes(item: Mapping[str, object]) -> None:
@@ -76,59 +122,30 @@ def _check_attributes(item: Mapping[str, object]) -> None:
             raise reject(Reason.WRONG_TYPE, name, "a string, an integer or a boolean", value)
 
 
-def _event_type(item: Mapping[str, object]) -> EventType:
-    given = fields.text(item, "type", IDENTITY_LIMIT)
-    try:
-        return EventType(given)
-    except ValueError as error:
-        raise reject(Reason.UNKNOWN_EVENT_TYPE, "type", "one of " + ", ".join(EventType), given) from error
-
-
-def _time(item: Mapping[str, object]) -> datetime | None:
-    given = fields.optional_text(item, "time", 64)
+def _time(item: Mapping[str, object]) -> float | None:
+    given = fields.optional_text(item, "time", rfc3339.LIMIT)
     if given is None:
         return None
-    expected = "a time of RFC 3339, such as 2026-01-31T12:00:00Z"
-    if not _TIME.fullmatch(given):
-        raise reject(Reason.INVALID_VALUE, "time", expected, given)
     try:
-        return datetime.fromisoformat(given.upper())
+        return rfc3339.seconds(given)
     except ValueError as error:
-        raise reject(Reason.INVALID_VALUE, "time", expected, given) from error
+        raise reject(Reason.INVALID_VALUE, "time", rfc3339.EXPECTED, given) from error
+
+
+def is_json(content_type: str) -> bool:
+    """Tell whether a content type is JSON.
+
+    Args:
+        content_type: The content type, parameters included.
+
+    Returns:
+        Whether it is `application/json` or ends in `+json`.
+    """
+    essence = content_type.partition(";")[0].strip().lower()
+    return essence == "application/json" or essence.endswith("+json")
 
 
 def _check_content_type(item: Mapping[str, object]) -> None:
-    given = fields.optional_text(item, "datacontenttype")
-    if given is None:
-        return
-    essence = given.partition(";")[0].strip().lower()
-    if essence != "application/json" and not essence.endswith("+json"):
+    given = fields.optional_text(item, "datacontenttype", CONTENT_TYPE_LIMIT)
+    if given is not None and not is_json(given):
         raise reject(Reason.INVALID_VALUE, "datacontenttype", "application/json", given)
-
-
-def _pipeline_run_finished(data: Mapping[str, object]) -> PipelineRunFinished:
-    at = "data."
-    return PipelineRunFinished(
-        run_id=fields.text(data, "run_id", at=at),
-        pipeline=fields.text(data, "pipeline", at=at),
-        project=fields.text(data, "project", at=at),
-        pipeline_type=fields.optional_text(data, "pipeline_type", at=at) or DEFAULT_PIPELINE_TYPE,
-        result=fields.choice(data, "result", RunResult, at=at),
-        duration_s=fields.number(data, "duration_s", MAX_DURATION_S, at=at),
-        error_type=fields.optional_text(data, "error_type", at=at),
-    )
-
-
-def _user_activity(data: Mapping[str, object]) -> UserActivity:
-    fields.optional_text(data, "user_id", at="data.")
-    return UserActivity(
-        action=fields.text(data, "action", at="data."), user_type=fields.text(data, "user_type", at="data.")
-    )
-
-
-_PAYLOADS: Final[Mapping[EventType, Callable[[Mapping[str, object]], PipelineRunFinished | UserActivity]]] = (
-    MappingProxyType(
-        {EventType.PIPELINE_RUN_FINISHED: _pipeline_run_finished, EventType.USER_ACTIVITY: _user_activity}
-    )
-)
-"""One row a known type: a new type is one function and one line here."""

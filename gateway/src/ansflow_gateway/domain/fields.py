@@ -12,7 +12,8 @@ LABEL_LIMIT: Final = 200
 
 # What CloudEvents 1.0 ("Type System", String) forbids: controls, lone surrogates, noncharacters. A lone
 # surrogate has no UTF-8 form: as a label it would make every later export fail.
-_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""What no text may hold."""
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
@@ -44,7 +45,7 @@ def optional_text(
         raise reject(Reason.INVALID_VALUE, at + name, expected, value)
     if len(value) > limit:
         raise reject(Reason.TOO_LONG, at + name, expected, f"{len(value)} characters")
-    if _FORBIDDEN.search(value):
+    if FORBIDDEN.search(value):
         raise reject(
             Reason.INVALID_VALUE, at + name, "a string without control characters or surrogates", value
         )
@@ -90,6 +91,35 @@ def number(members: Mapping[str, object], name: str, maximum: float, at: str = "
     if not 0 <= value <= maximum:
         raise reject(Reason.OUT_OF_RANGE, at + name, expected, value)
     return float(value)
+
+
+def integer(members: Mapping[str, object], name: str, least: int, most: int, at: str = "") -> int:
+    """Read a whole number.
+
+    Args:
+        members: The decoded object, already inspected for numbers that aren't finite.
+        name: The member's name.
+        least: Smallest number taken.
+        most: Largest number taken.
+        at: Prefix of the path that a refusal names.
+
+    Returns:
+        The number. `2.0` is one too, as JSON Schema has it: JSON knows one kind of number.
+
+    Raises:
+        RejectedError: `missing`, `wrong_type`, or `out_of_range`.
+    """
+    expected = f"a whole number from {least} to {most}"
+    value = members.get(name)
+    if value is None:
+        raise missing(at + name, expected)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise reject(Reason.WRONG_TYPE, at + name, expected, value)
+    if not least <= value <= most:
+        raise reject(Reason.OUT_OF_RANGE, at + name, expected, value)
+    return value
 
 
 def choice(members: Mapping[str, object], name: str, choices: type[ChoiceT], at: str = "") -> ChoiceT:

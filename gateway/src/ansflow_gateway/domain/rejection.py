@@ -29,6 +29,13 @@ class Reason(StrEnum):
     INVALID_VALUE = "invalid_value"
     OUT_OF_RANGE = "out_of_range"
     TOO_LONG = "too_long"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+
+
+SHED: Final = frozenset({Reason.OVERLOADED, Reason.UNAVAILABLE})
+"""Reasons that aren't the sender's fault: the same is to be sent again later. They count as shed, never as
+rejected."""
 
 
 @dataclass(frozen=True, slots=True)

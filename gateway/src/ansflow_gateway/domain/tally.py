@@ -10,8 +10,8 @@ from ansflow_gateway.domain.store import Verdict
 class EventTally(Protocol):
     """Counts each event under exactly one heading."""
 
-    def taken(self, event_type: EventType, verdict: Verdict) -> None:
-        """Count an event that was valid, as accepted or as a duplicate."""
+    def taken(self, event_type: EventType, verdict: Verdict, count: int = 1) -> None:
+        """Count events that were valid, as accepted or as duplicates."""
         ...
 
     def rejected(self, reason: Reason) -> None:
@@ -19,11 +19,20 @@ class EventTally(Protocol):
         ...
 
     def unsupported(self, system: str, kind: str) -> None:
-        """Count a webhook that was valid and says nothing the gateway knows.
+        """Count a webhook or a CDEvent that was valid and says nothing the gateway uses.
 
         Args:
-            system: The CI system that sent it.
+            system: The CI system that sent it; `cdevents` for a CDEvent.
             kind: The kind of event: safe as a label, but the sender's choice, so that it is to be limited.
+        """
+        ...
+
+    def shed(self, reason: Reason, count: int) -> None:
+        """Count events that weren't taken though nothing was wrong with them; their sender is to retry.
+
+        Args:
+            reason: One of `rejection.SHED`.
+            count: How many.
         """
         ...
 

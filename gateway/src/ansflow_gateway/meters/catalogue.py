@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ansflow_gateway.meters import business
+from ansflow_gateway.meters import business, declared_host
 from ansflow_gateway.meters.declaration import Declaration as Declaration
 from ansflow_gateway.meters.declaration import Kind as Kind
 
@@ -24,6 +24,8 @@ INTERFACE: Final = "network.interface.name"
 NETWORK_DIRECTION: Final = "network.io.direction"
 SERVICE: Final = "service"
 CHECK: Final = "check"
+STATE: Final = "state"
+WINDOW: Final = "window"
 EVENT_TYPE: Final = "event_type"
 REASON: Final = "reason"
 
@@ -131,6 +133,34 @@ HEALTH_DURATION: Final = Declaration(
     frozenset({SERVICE}),
     PROBE_BOUNDS,
 )
+HEALTH_STATE: Final = Declaration(
+    "ansflow.health_check.state",
+    Kind.OBSERVABLE_GAUGE,
+    "",
+    "Whether a service counts as up (1) or down (0), which single probes don't change",
+    frozenset({SERVICE}),
+)
+HEALTH_TRANSITIONS: Final = Declaration(
+    "ansflow.health_check.transitions",
+    Kind.OBSERVABLE_COUNTER,
+    "{transition}",
+    "Changes of a service's state, by the state it went to: up, down",
+    frozenset({SERVICE, STATE}),
+)
+AVAILABILITY: Final = Declaration(
+    "ansflow.availability",
+    Kind.OBSERVABLE_GAUGE,
+    "1",
+    "Share of a service's probes within the window (1h, 24h, 30d) that passed",
+    frozenset({SERVICE, WINDOW}),
+)
+ERROR_BUDGET: Final = Declaration(
+    "ansflow.availability.error_budget",
+    Kind.OBSERVABLE_GAUGE,
+    "1",
+    "Share of the failures that 99.95 % availability allows in the window which is left; below 0: overspent",
+    frozenset({SERVICE, WINDOW}),
+)
 EVENTS_ACCEPTED: Final = Declaration(
     "ansflow.gateway.events.accepted",
     Kind.COUNTER,
@@ -152,6 +182,20 @@ EVENTS_REJECTED: Final = Declaration(
     "Events, and requests without a readable event, that were refused",
     frozenset({REASON}),
 )
+EVENTS_UNSUPPORTED: Final = Declaration(
+    "ansflow.gateway.events.unsupported",
+    Kind.COUNTER,
+    "{event}",
+    "Valid events of kinds that say nothing the gateway uses",
+    frozenset({EVENT_TYPE}),
+)
+EVENTS_SHED: Final = Declaration(
+    "ansflow.gateway.events.shed",
+    Kind.COUNTER,
+    "{event}",
+    "Events that weren't taken since the store couldn't take them: their sender was told to retry",
+    frozenset({REASON}),
+)
 
 CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
     {
@@ -171,11 +215,18 @@ CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
             NETWORK_IO,
             NETWORK_ERRORS,
             NETWORK_DROPPED,
+            *declared_host.DECLARATIONS,
             HEALTH_STATUS,
             HEALTH_DURATION,
+            HEALTH_STATE,
+            HEALTH_TRANSITIONS,
+            AVAILABILITY,
+            ERROR_BUDGET,
             EVENTS_ACCEPTED,
             EVENTS_DUPLICATE,
             EVENTS_REJECTED,
+            EVENTS_UNSUPPORTED,
+            EVENTS_SHED,
             *(meter.declaration for meter in business.METERS),
         )
     }

@@ -37,9 +37,12 @@ STATUS: Final[Mapping[Reason, HTTPStatus]] = MappingProxyType(
         Reason.INVALID_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
         Reason.OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
         Reason.TOO_LONG: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Reason.OVERLOADED: HTTPStatus.TOO_MANY_REQUESTS,
+        Reason.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
-"""400 where the body isn't the format it claims to be, 422 where it is but says something that can't be."""
+"""400 where the body isn't the format it claims to be, 422 where it is but says something that can't be; 429
+and 503 where the same is to be sent again later."""
 
 _TITLES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
@@ -59,6 +62,8 @@ _TITLES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.INVALID_VALUE: "A member has an invalid value",
         Reason.OUT_OF_RANGE: "A number is out of range",
         Reason.TOO_LONG: "A text is too long",
+        Reason.OVERLOADED: "Too much waits to be stored",
+        Reason.UNAVAILABLE: "Nothing can be stored at present",
     }
 )
 
