@@ -1,10 +1,13 @@
-"""Bearer tokens.
+"""Who may do what: bearer tokens with scopes.
 
-Source: https://www.rfc-editor.org/rfc/rfc6750
+Health is open. Webhooks verify their senders themselves. Everything else needs a token that is meant for it.
+
+Sources: https://www.rfc-editor.org/rfc/rfc6750, https://www.rfc-editor.org/rfc/rfc7617
 """
 
-import hmac
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -12,34 +15,75 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ansflow_gateway.domain.rejection import Reason, Rejection
 from ansflow_gateway.web import problem
+from ansflow_gateway.web.tokens import ProducerToken, Scope, find
 
-OPEN_PREFIX: Final = "/health"
-"""Paths below it need no token: orchestrators probe them, and they tell nothing of the platform."""
+OPEN_PREFIXES: Final = ("/health", "/webhooks")
+"""Paths below them need no token. Orchestrators probe health, which tells nothing of the platform."""
+
+SCOPES: Final = MappingProxyType({"/v1/events": Scope.EVENTS_WRITE, "/metrics": Scope.METRICS_READ})
+"""Scopes by path; elsewhere, reading needs `STATUS_READ` and all else `EVENTS_WRITE`."""
+
+_BEARER: Final = 'Bearer realm="ansflow-gateway"'
+_BASIC: Final = 'Basic realm="ansflow-gateway"'
 
 
-def require_token(token: str, rejected: Callable[[web.Request, Reason], None]) -> Middleware:
-    """Make the middleware that asks for a bearer token on everything but health.
+def require_token(
+    tokens: Callable[[], Sequence[ProducerToken]], rejected: Callable[[web.Request, Reason], None]
+) -> Middleware:
+    """Make the middleware that asks for a token.
+
+    A browser can't send a bearer token by itself. What only shows therefore takes the token as the password
+    of Basic authentication too, whatever the user's name, and asks for it so. That goes for GET alone: a
+    page elsewhere can make a browser post with the credentials it knows.
 
     Args:
-        token: The one token that is valid.
+        tokens: Gives the tokens that are valid now.
         rejected: Counts a refusal.
 
     Returns:
-        The middleware.
+        The middleware. It answers 401 without a valid token, 403 with one that isn't meant for the path.
     """
-    valid = token.encode()
 
     @web.middleware
     async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        # compare_digest takes the same time wherever the two differ.
-        right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), valid)
-        open_to_all = request.path == OPEN_PREFIX or request.path.startswith(OPEN_PREFIX + "/")
-        if open_to_all or (scheme.lower() == "bearer" and right):
+        if _is_open(request.path):
             return await handler(request)
+        reads = request.method in {"GET", "HEAD"}
+        scope = SCOPES.get(request.path, Scope.STATUS_READ if reads else Scope.EVENTS_WRITE)
+        basic = reads and scope is Scope.STATUS_READ
+        scheme, given = _credentials(request, basic)
+        token = find(given, tokens()) if given else None
+        if token is not None and scope in token.scopes:
+            return await handler(request)
+        if token is not None:
+            rejected(request, Reason.FORBIDDEN)
+            got = f"one for {', '.join(sorted(token.scopes))}"
+            return problem.response(
+                Rejection(Reason.FORBIDDEN, "authorization", f"a token for {scope}", got),
+                {"WWW-Authenticate": f'{_BEARER}, error="insufficient_scope", scope="{scope}"'},
+            )
         rejected(request, Reason.UNAUTHORIZED)
-        got = "no credentials" if not given else f"a {scheme[:20]} credential that isn't valid"
-        rejection = Rejection(Reason.UNAUTHORIZED, "authorization", "Bearer and the gateway's token", got)
-        return problem.response(rejection, {"WWW-Authenticate": 'Bearer realm="ansflow-gateway"'})
+        got = f"a {scheme[:20]} credential that isn't valid" if scheme else "no credentials"
+        return problem.response(
+            Rejection(Reason.UNAUTHORIZED, "authorization", "Bearer and a token of the gateway's", got),
+            {"WWW-Authenticate": f"{_BASIC}, {_BEARER}" if basic else _BEARER},
+        )
 
     return authorize
+
+
+def _is_open(path: str) -> bool:
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in OPEN_PREFIXES)
+
+
+def _credentials(request: web.Request, basic: bool) -> tuple[str, str]:
+    """Give the scheme and the token that a request shows; the token is empty where it shows none."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return scheme, given.strip()
+    if scheme.lower() == "basic" and basic:
+        try:
+            return scheme, base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            return scheme, ""
+    return scheme, ""

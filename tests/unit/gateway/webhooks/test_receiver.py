@@ -79,9 +79,13 @@ class SpoolList:
 class Counts(Counter[str]):
     """A tally by heading."""
 
-    def taken(self, event_type: EventType, verdict: Verdict) -> None:
-        """Count a valid event."""
-        self[f"{verdict} {event_type}"] += 1
+    def taken(self, event_type: EventType, verdict: Verdict, count: int = 1) -> None:
+        """Count valid events."""
+        self[f"{verdict} {event_type}"] += count
+
+    def shed(self, reason: Reason, count: int) -> None:
+        """Count events that were sent away."""
+        self[f"shed {reason}"] += count
 
     def rejected(self, reason: Reason) -> None:
         """Count a refusal."""
@@ -318,6 +322,7 @@ async def test_what_cannot_be_spooled_either_is_503(receiving: Receiving) -> Non
     )
     assert "no space left" in answer["detail"]
     assert receiving.state == ([], [])
+    assert receiving.counts == {"shed unavailable": 1}
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.system)

@@ -8,12 +8,12 @@ import pytest
 from ansflow_gateway.domain.rejection import Reason, RejectedError
 from ansflow_gateway.receivers.webhooks.signatures import (
     SKEW_S,
-    signing_key,
     verify_github,
     verify_gitlab,
     verify_jenkins,
     verify_standard,
 )
+from ansflow_gateway.web.secrets import signing_key
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -116,6 +116,7 @@ class WebhookReceiver:
         try:
             await self._spool.append(events)
         except (OverloadedError, StoreUnavailableError) as error:
+            self._tally.shed(Reason.UNAVAILABLE, len(events))
             return problem.plain(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"the event can be neither stored ({reason}) nor spooled ({error})",

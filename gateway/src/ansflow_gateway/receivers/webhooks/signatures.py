@@ -23,9 +23,6 @@ be replayed by whoever recorded it."""
 MAX_SIGNATURES: Final = 16
 """Most signatures of one delivery that are looked at."""
 
-SIGNING_PREFIX: Final = "whsec_"
-"""What a Standard Webhooks secret begins with; base64 follows."""
-
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
@@ -63,7 +60,7 @@ def verify_gitlab(
         headers: Headers by their names in lower case.
         body: The body as it came.
         tokens: The secret tokens that are valid.
-        signing_keys: The signing keys that are valid, see `signing_key`.
+        signing_keys: The signing keys that are valid, see `web.secrets.signing_key`.
         now: The present time, in seconds since the epoch.
 
     Raises:
@@ -86,7 +83,7 @@ def verify_standard(headers: Mapping[str, str], body: bytes, keys: Sequence[byte
     Args:
         headers: Headers by their names in lower case.
         body: The body as it came.
-        keys: The signing keys that are valid, see `signing_key`.
+        keys: The signing keys that are valid, see `web.secrets.signing_key`.
         now: The present time, in seconds since the epoch.
 
     Raises:
@@ -129,27 +126,6 @@ def verify_jenkins(headers: Mapping[str, str], tokens: Sequence[bytes]) -> None:
         raise _refused("authorization", "Bearer and the token", "nothing")
     if not _any_equal([given], tokens):
         raise _refused("authorization", "Bearer and the token", "one that isn't valid")
-
-
-def signing_key(secret: str) -> bytes:
-    """Decode a Standard Webhooks secret.
-
-    Args:
-        secret: `whsec_` and 24 to 64 bytes in base64; the prefix may be left out.
-
-    Returns:
-        The key.
-
-    Raises:
-        ValueError: It is none.
-    """
-    try:
-        key = base64.b64decode(secret.removeprefix(SIGNING_PREFIX), validate=True)
-    except ValueError as error:
-        raise ValueError("not base64") from error
-    if not 24 <= len(key) <= 64:
-        raise ValueError("not 24 to 64 bytes")
-    return key
 
 
 def _any_equal(given: Sequence[str], wanted: Sequence[str] | Sequence[bytes]) -> bool:
