@@ -17,6 +17,7 @@ def test_defaults_listen_on_loopback_and_push_every_five_seconds() -> None:
     assert (settings.host, settings.port, settings.token) == ("127.0.0.1", 8080, None)
     telemetry = settings.telemetry
     assert (telemetry.endpoint, telemetry.interval_s) == ("http://localhost:4318/v1/metrics", 5)
+    assert telemetry.traces_endpoint == "http://localhost:4318/v1/traces"
 
 
 def test_the_flag_wins_over_its_twin_and_an_empty_variable_is_not_set() -> None:
@@ -45,7 +46,11 @@ def test_services_are_name_and_url_pairs() -> None:
         ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c:1/x"}, "http://c:1/x"),
         ({"OTEL_METRICS_EXPORTER": "none"}, None),
         (
-            {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"},
+            {
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
+                "OTEL_TRACES_EXPORTER": "none",
+            },
             "http://localhost:4318/v1/metrics",
         ),
     ],
@@ -191,8 +196,11 @@ def test_secrets_are_never_shown() -> None:
     services = f"a=http://{TOKEN}@a/health/?b=@,b=http://b/@"
     shown = config.load({"token": TOKEN, "services": services}, environ).shown()
     assert TOKEN not in str(shown)
-    assert shown["services"] == {"a": "http://***@a/health/?b=@", "b": "http://b/@"}
-    assert shown["otlp_metrics_endpoint"] == "https://***@c:4318/v1/metrics"
+    assert shown["services"]["value"] == {"a": "http://***@a/health/?b=@", "b": "http://b/@"}
+    assert shown["otlp_metrics_endpoint"] == {
+        "value": "https://***@c:4318/v1/metrics",
+        "origin": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    }
 
 
 def test_log_records_are_one_structured_line(capsys: pytest.CaptureFixture[str]) -> None:
