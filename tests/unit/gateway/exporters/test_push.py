@@ -1,0 +1,174 @@
+"""When metrics are pushed: soon after a change, not more often than that, and a last time."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from ansflow_gateway.exporters.otlp import build_push_reader
+from ansflow_gateway.exporters.push import PushReader
+from ansflow_gateway.exporters.table_metrics import TableMetrics
+from ansflow_gateway.meters.table import Table
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from support.otlp_receiver import OtlpReceiver
+from support.polling import poll_until
+from support.tables import CALLS, empty_table
+
+RESOURCE = Resource({"service.instance.id": "gateway"})
+NEVER_S = 3600.0
+
+
+def metrics_of(table: Table) -> TableMetrics:
+    """Make the metrics of a table."""
+    return TableMetrics(table, RESOURCE, InstrumentationScope("scope"), time.time())
+
+
+@contextmanager
+def provided(reader: PushReader) -> Iterator[MeterProvider]:
+    """Give a reader its provider, and shut both down."""
+    provider = MeterProvider(metric_readers=[reader], resource=RESOURCE, shutdown_on_exit=False)
+    try:
+        yield provider
+    finally:
+        provider.shutdown(timeout_millis=5000)
+
+
+def count(table: Table, reader: PushReader) -> None:
+    """Change the table, as its owner does."""
+    with table.lock:
+        table.add(CALLS, ("db", "success"), 1, time.time())
+    reader.notice()
+
+
+@pytest.fixture
+def receiver() -> Iterator[OtlpReceiver]:
+    """Give a receiver that is there."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+def test_a_change_is_with_the_collector_within_two_seconds(receiver: OtlpReceiver) -> None:
+    """With the default delay and interval, each of some changes is received within two seconds."""
+    table = empty_table()
+    reader, exporter = build_push_reader(f"{receiver.endpoint}/v1/metrics", 5.0, metrics_of(table))
+    with provided(reader):
+        waits = []
+        for number in range(1, 7):
+            began = time.monotonic()
+            count(table, reader)
+
+            def is_there(expected: int = number) -> None:
+                assert receiver.sums("test.")["test.calls", "db", "success"] == expected
+
+            poll_until(is_there, interval=0.01, timeout=10)
+            waits.append(time.monotonic() - began)
+        assert max(waits) <= 2.0
+        assert exporter.state.failures == 0
+
+
+def test_a_burst_of_changes_is_one_push_a_delay(receiver: OtlpReceiver) -> None:
+    """However many changes there are, pushes come a delay apart, and the last change isn't forgotten."""
+    table = empty_table()
+    reader, _ = build_push_reader(f"{receiver.endpoint}/v1/metrics", NEVER_S, metrics_of(table), delay_s=0.2)
+    with provided(reader):
+        ends_at = time.monotonic() + 1.0
+        changes = 0
+        while time.monotonic() < ends_at:
+            count(table, reader)
+            changes += 1
+            time.sleep(0.001)
+
+        def is_there() -> None:
+            assert receiver.sums("test.")["test.calls", "db", "success"] == changes
+
+        poll_until(is_there, interval=0.01, timeout=10)
+        assert 1 <= len(receiver.metrics) <= 7
+
+
+def test_a_push_on_a_change_has_the_change_alone(receiver: OtlpReceiver) -> None:
+    """Neither unchanged series nor the SDK's instruments go out before the interval, and both do at it."""
+    table = empty_table()
+    with table.lock:
+        table.add(CALLS, ("web", "success"), 5, time.time())
+    metrics = metrics_of(table)
+    metrics.all()
+    reader, _ = build_push_reader(f"{receiver.endpoint}/v1/metrics", 1.5, metrics, delay_s=0.05)
+    with provided(reader) as provider:
+        provider.get_meter("meter").create_counter("sdk.counter").add(1)
+        count(table, reader)
+
+        def is_there() -> None:
+            assert receiver.metrics
+
+        poll_until(is_there, interval=0.01, timeout=10)
+        assert receiver.metric_names() == {"test.calls"}
+        assert receiver.sums("test.") == {("test.calls", "db", "success"): 1}
+
+        def all_there() -> None:
+            assert receiver.metric_names() == {"test.calls", "sdk.counter"}
+            assert len(receiver.sums("test.")) == 2
+
+        poll_until(all_there, interval=0.01, timeout=10)
+
+
+def test_without_changes_nothing_is_pushed_and_no_time_is_spent(receiver: OtlpReceiver) -> None:
+    """The thread sleeps until the interval is over: no push, and next to no CPU."""
+    table = empty_table()
+    reader, _ = build_push_reader(f"{receiver.endpoint}/v1/metrics", NEVER_S, metrics_of(table))
+    with provided(reader):
+        before = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - before < 0.1
+        assert receiver.metrics == []
+
+
+def test_while_pushes_fail_changes_wait_for_the_interval(receiver: OtlpReceiver) -> None:
+    """A Collector that is gone isn't tried at every change; what changed comes with the next full push."""
+    table = empty_table()
+    failing = threading.Event()
+    failing.set()
+    reader = PushReader(
+        OTLPMetricExporter(endpoint=f"{receiver.endpoint}/v1/metrics"),
+        0.6,
+        metrics_of(table),
+        delay_s=0.05,
+        failing=failing.is_set,
+    )
+    with provided(reader):
+        count(table, reader)
+        time.sleep(0.3)
+        assert receiver.metrics == []
+
+        def is_there() -> None:
+            assert receiver.sums("test.")["test.calls", "db", "success"] == 1
+
+        poll_until(is_there, interval=0.01, timeout=10)
+
+
+def test_the_last_push_has_the_last_change(receiver: OtlpReceiver) -> None:
+    """What changed just before the shutdown, delay or not, is pushed by it; a table alone is enough."""
+    table = empty_table()
+    reader, _ = build_push_reader(f"{receiver.endpoint}/v1/metrics", NEVER_S, metrics_of(table), NEVER_S)
+    with provided(reader):
+        count(table, reader)
+    assert receiver.sums("test.")["test.calls", "db", "success"] == 1
+
+
+def test_the_shutdown_keeps_its_deadline_when_nobody_answers() -> None:
+    """A Collector that takes the connection and says nothing can't hold the process up."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        table = empty_table()
+        reader, exporter = build_push_reader(
+            f"http://127.0.0.1:{mute.getsockname()[1]}/v1/metrics", NEVER_S, metrics_of(table)
+        )
+        provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+        count(table, reader)
+        began = time.monotonic()
+        provider.shutdown(timeout_millis=500)
+        assert time.monotonic() - began < 2.0
+        assert exporter.state.under_way
