@@ -4,8 +4,9 @@ import gzip
 import hmac
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from ansflow_gateway.domain.events import Event, EventType
-from ansflow_gateway.domain.identity import delivery_key, semantic_key
 from ansflow_gateway.domain.rejection import Reason
-from ansflow_gateway.domain.store import Verdict
-from ansflow_gateway.errors import OverloadedError, StoreUnavailableError
-from ansflow_gateway.receivers.webhooks.hooks import HOOKS, build_verifiers
+from ansflow_gateway.domain.store import Entry, StateRow, Verdict
+from ansflow_gateway.receivers.webhooks.hooks import HOOKS, Hook, build_verifiers
 from ansflow_gateway.receivers.webhooks.receiver import MAX_BODY_BYTES, WEBHOOKS, WebhookReceiver, routes
+from ansflow_gateway.storage.options import StoreOptions
+from ansflow_gateway.storage.spool import Spool
+from ansflow_gateway.storage.sqlite import SqliteEventStore
 
 SECRET = b"github-secret-example"
 TOKEN = "gitlab-token-example"
@@ -29,51 +31,22 @@ NOW = 1_800_000_000.0
 PAYLOADS = Path(__file__).parent / "payloads"
 
 
-@dataclass
-class Journal:
-    """A store that keeps its journal in memory, and can be made to refuse."""
+class Remembered:
+    """A fold that keeps the entries it was given."""
 
-    events: list[Event] = field(default_factory=list)
-    known: set[bytes] = field(default_factory=set)
-    problem: str | None = None
-    overloaded: bool = False
-    waiting: int = 0
+    def __init__(self) -> None:
+        self.events: list[Event] = []
 
-    async def open(self) -> None:
-        """Be ready."""
+    def load(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Begin with nothing: no state is saved."""
 
-    async def close(self) -> None:
-        """Have nothing to give back."""
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Keep what is committed."""
+        self.events.extend(entry.event for entry in entries)
 
-    async def apply(self, events: Sequence[Event]) -> Sequence[Verdict]:
-        """Keep what isn't known."""
-        if self.overloaded:
-            raise OverloadedError("50000 events wait")
-        if self.problem:
-            raise StoreUnavailableError(self.problem)
-        return [self._keep(event) for event in events]
-
-    def _keep(self, event: Event) -> Verdict:
-        keys = {key for key in (delivery_key(event), semantic_key(event)) if key}
-        if keys & self.known:
-            return Verdict.DUPLICATE
-        self.known |= keys
-        self.events.append(event)
-        return Verdict.ACCEPTED
-
-
-@dataclass
-class SpoolList:
-    """A spool that keeps events in memory, up to a quota."""
-
-    quota: int = 10
-    events: list[Event] = field(default_factory=list)
-
-    async def append(self, events: Sequence[Event]) -> None:
-        """Keep all or none."""
-        if len(self.events) + len(events) > self.quota:
-            raise OverloadedError("the spool is full")
-        self.events.extend(events)
+    def changed(self) -> Sequence[StateRow]:
+        """Have nothing to save."""
+        return []
 
 
 class Counts(Counter[str]):
@@ -102,11 +75,11 @@ class Counts(Counter[str]):
 
 @dataclass
 class Receiving:
-    """A receiver under test, behind a server on a free port."""
+    """A receiver under test over a real store and spool, behind a server on a free port."""
 
     client: TestClient[web.Request, web.Application]
-    store: Journal
-    spool: SpoolList
+    fold: Remembered
+    spool: Spool
     counts: Counts
 
     async def post(
@@ -118,14 +91,30 @@ class Receiving:
             return response.status, await response.json(content_type=None), dict(response.headers)
 
     @property
-    def state(self) -> tuple[list[Event], list[Event]]:
-        """What was kept so far."""
-        return list(self.store.events), list(self.spool.events)
+    def untouched(self) -> bool:
+        """Whether nothing was kept anywhere."""
+        return not self.fold.events and not self.spool.pending
 
 
-async def serve(*, configured: bool = True) -> Receiving:
-    """Start a receiver with one secret each, or with none at all."""
-    store, spool, counts = Journal(), SpoolList(), Counts()
+@asynccontextmanager
+async def receiver(
+    place: Path, *, configured: bool = True, quota: int = 100_000, limit: int = 100, opened: bool = True
+) -> AsyncIterator[Receiving]:
+    """Run a receiver.
+
+    Args:
+        place: Directory of the store and the spool.
+        configured: Whether each hook has a secret.
+        quota: Bytes that the spool may take.
+        limit: Events that may wait for the store.
+        opened: Whether the store is open; else it can't commit.
+    """
+    fold, counts = Remembered(), Counts()
+    store = SqliteEventStore(place / "gateway.sqlite3", fold, StoreOptions(max_waiting=limit))
+    spool = Spool(place / "spool", quota)
+    spool.open()
+    if opened:
+        await store.open()
     verifiers = build_verifiers(
         github_secrets=(lambda: [SECRET]) if configured else None,
         gitlab_tokens=(lambda: [TOKEN.encode()]) if configured else None,
@@ -138,15 +127,21 @@ async def serve(*, configured: bool = True) -> Receiving:
     app.add_routes(routes())
     server = TestServer(app)
     await server.start_server(auto_decompress=False)
-    return Receiving(TestClient(server), store, spool, counts)
+    client = TestClient(server)
+    try:
+        yield Receiving(client, fold, spool, counts)
+    finally:
+        await client.close()
+        spool.close()
+        if opened:
+            await store.close()
 
 
 @pytest.fixture
-async def receiving() -> AsyncIterator[Receiving]:
+async def receiving(tmp_path: Path) -> AsyncIterator[Receiving]:
     """Give a receiver with all hooks configured."""
-    receiving = await serve()
-    yield receiving
-    await receiving.client.close()
+    async with receiver(tmp_path) as receiving:
+        yield receiving
 
 
 def delivery(name: str) -> tuple[bytes, dict[str, str]]:
@@ -176,14 +171,14 @@ async def test_a_new_delivery_is_202_and_its_repetition_200(
     """The second one changes nothing, and each is counted once."""
     body, headers = delivery(name)
     status, answer, _ = await receiving.post(system, body, headers)
-    (event,) = receiving.store.events
+    (event,) = receiving.fold.events
     assert (status, answer) == (
         202,
         {"verdict": "accepted", "items": [{"id": event.id, "verdict": "accepted"}]},
     )
     status, answer, _ = await receiving.post(system, body, headers)
     assert (status, answer["verdict"]) == (200, "duplicate")
-    assert receiving.store.events == [event]
+    assert receiving.fold.events == [event]
     assert receiving.counts == {f"accepted {event.type}": 1, f"duplicate {event.type}": 1}
 
 
@@ -208,7 +203,7 @@ async def test_a_valid_event_that_is_not_known_is_200_and_counted(receiving: Rec
     body, headers = delivery("github_ping")
     assert (await receiving.post("github", body, headers))[:2] == (200, {"verdict": "accepted", "items": []})
     assert receiving.counts == {"unsupported github push": 1, "unsupported gitlab merge_request.open": 1}
-    assert receiving.state == ([], [])
+    assert receiving.untouched
 
 
 @pytest.mark.parametrize(
@@ -230,7 +225,7 @@ async def test_an_unknown_sender_is_401_and_changes_nothing(
     del headers[header]
     status, answer, _ = await receiving.post(system, body, headers | ({header: value} if value else {}))
     assert (status, answer["reason"], answer["field"]) == (401, "invalid_signature", header)
-    assert receiving.state == ([], [])
+    assert receiving.untouched
     assert receiving.counts == {"rejected invalid_signature": 1}
 
 
@@ -238,7 +233,7 @@ async def test_a_signed_body_that_was_changed_on_its_way_is_401(receiving: Recei
     """One space more than was signed is another body, though the same JSON."""
     body, headers = delivery("github_run_completed")
     assert (await receiving.post("github", body + b" ", headers))[0] == 401
-    assert receiving.state == ([], [])
+    assert receiving.untouched
 
 
 @pytest.mark.parametrize(
@@ -269,7 +264,7 @@ async def test_a_signed_body_that_is_no_delivery_is_refused(
         "github", body, resigned(body, headers) | {"Content-Type": content_type}
     )
     assert (answered, answer["reason"]) == (status, reason)
-    assert receiving.state == ([], [])
+    assert receiving.untouched
     assert receiving.counts == {f"rejected {reason}": 1}
 
 
@@ -292,50 +287,47 @@ async def test_a_form_and_a_gzipped_body_are_taken(receiving: Receiving) -> None
     body, headers = delivery("github_run_completed")
     sent = gzip.compress(body)
     assert (await receiving.post("github", sent, headers | {"Content-Encoding": "gzip"}))[0] == 202
-    assert len(receiving.store.events) == 2
+    assert len(receiving.fold.events) == 2
 
 
-@pytest.mark.parametrize("how", ["overloaded", "unavailable"])
-async def test_what_the_store_cannot_take_is_spooled(receiving: Receiving, how: str) -> None:
-    """A CI system doesn't send twice: its event waits on the disk, and is answered 202."""
-    receiving.store.overloaded = how == "overloaded"
-    receiving.store.problem = "no space left on the device" if how == "unavailable" else None
+@pytest.mark.parametrize("refusing", [{"limit": 0}, {"opened": False}], ids=["overloaded", "unavailable"])
+async def test_what_the_store_cannot_take_is_spooled(tmp_path: Path, refusing: dict[str, Any]) -> None:
+    """A CI system doesn't send twice: its event waits on the disk, is answered 202, and comes in later."""
     body, headers = delivery("github_run_completed")
-    status, answer, _ = await receiving.post("github", body, headers)
-    (event,) = receiving.spool.events
-    assert (status, answer) == (
-        202,
-        {"verdict": "spooled", "items": [{"id": event.id, "verdict": "spooled"}]},
-    )
-    assert receiving.counts == {"spooled": 1}
+    async with receiver(tmp_path, **refusing) as receiving:
+        status, answer, _ = await receiving.post("github", body, headers)
+        item = {"id": headers["x-github-delivery"], "verdict": "spooled"}
+        assert (status, answer) == (202, {"verdict": "spooled", "items": [item]})
+        assert receiving.counts == {"spooled": 1}
+        assert (receiving.fold.events, receiving.spool.pending) == ([], 1)
+    fold, spool = Remembered(), Spool(tmp_path / "spool", 100_000)
+    store = SqliteEventStore(tmp_path / "gateway.sqlite3", fold)
+    spool.open()
+    await store.open()
+    assert await spool.drain(store) == 1
+    assert [event.id for event in fold.events] == [headers["x-github-delivery"]]
+    spool.close()
+    await store.close()
 
 
-async def test_what_cannot_be_spooled_either_is_503(receiving: Receiving) -> None:
+async def test_what_cannot_be_spooled_either_is_503(tmp_path: Path) -> None:
     """The answer says when to come again; nothing is kept."""
-    receiving.store.problem, receiving.spool.quota = "no space left on the device", 0
-    body, headers = delivery("github_run_completed")
-    status, answer, answered = await receiving.post("github", body, headers)
-    assert (status, answered["Retry-After"], answered["Content-Type"]) == (
-        503,
-        "30",
-        "application/problem+json",
-    )
-    assert "no space left" in answer["detail"]
-    assert receiving.state == ([], [])
-    assert receiving.counts == {"shed unavailable": 1}
+    async with receiver(tmp_path, opened=False, quota=0) as receiving:
+        body, headers = delivery("github_run_completed")
+        status, answer, answered = await receiving.post("github", body, headers)
+        assert status == 503
+        assert (answered["Retry-After"], answered["Content-Type"]) == ("30", "application/problem+json")
+        assert "the store is closed" in answer["detail"]
+        assert receiving.untouched
+        assert receiving.counts == {"shed unavailable": 1}
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.system)
-async def test_a_hook_without_a_secret_is_404_and_says_how_to_enable_it(hook: Any) -> None:
+async def test_a_hook_without_a_secret_is_404_and_says_how_to_enable_it(tmp_path: Path, hook: Hook) -> None:
     """Nothing is taken unverified; the answer names the setting."""
-    receiving = await serve(configured=False)
-    try:
-        body, headers = delivery(
-            {"github": "github_push", "gitlab": "gitlab_push", "jenkins": "jenkins_queued"}[hook.system]
-        )
-        status, answer, _ = await receiving.post(hook.system, body, headers)
+    async with receiver(tmp_path, configured=False) as receiving:
+        name = {"github": "github_push", "gitlab": "gitlab_push", "jenkins": "jenkins_queued"}[hook.system]
+        status, answer, _ = await receiving.post(hook.system, *delivery(name))
         assert status == 404
         assert hook.enabled_by in answer["detail"]
-        assert receiving.state == ([], [])
-    finally:
-        await receiving.client.close()
+        assert receiving.untouched
