@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,14 @@ class SecretSetting:
     text: str | None
     file: Path | None
 
-    def source(self, decode: Decode = str.encode) -> Callable[[], Sequence[bytes]]:
+    def source(
+        self, decode: Decode = str.encode, clock: Callable[[], float] = time.monotonic
+    ) -> Callable[[], Sequence[bytes]]:
         """Make what gives the secrets that are valid now.
 
         Args:
             decode: Makes a key of a secret's text.
+            clock: Present time in seconds, monotonic.
 
         Returns:
             A function without arguments.
@@ -47,7 +51,7 @@ class SecretSetting:
             ValueError: This is no secret.
         """
         if self.file is not None:
-            return Reloaded([self.file], lambda content: parse(content, decode))
+            return Reloaded([self.file], lambda content: parse(content, decode), clock)
         secrets = parse((self.text or "").encode(), decode)
         return lambda: secrets
 

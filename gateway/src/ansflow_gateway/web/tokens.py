@@ -17,10 +17,13 @@ import json
 import re
 import secrets
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
+
+from ansflow_gateway.web.reloading import Reloaded
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
@@ -49,6 +52,27 @@ class ProducerToken:
     name: str
     digest: bytes
     scopes: frozenset[Scope]
+
+
+def source(token: str | None, file: Path | None) -> Callable[[], Sequence[ProducerToken]] | None:
+    """Make what gives the tokens that are valid now.
+
+    Args:
+        token: The single token, which may do everything; None where there is none.
+        file: The tokens file, which is read again when it changes; None where there is none.
+
+    Returns:
+        A function without arguments; None where there are neither, and nobody is asked for a token.
+
+    Raises:
+        OSError: The file can't be read.
+        ValueError: It isn't a tokens file.
+    """
+    single = () if token is None else (of_all_scopes(token),)
+    if file is None:
+        return (lambda: single) if single else None
+    # Joined where the file is read, not where a request asks.
+    return Reloaded([file], lambda content: (*single, *parse(content)))
 
 
 def of_all_scopes(token: str) -> ProducerToken:

@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -217,3 +218,20 @@ def test_a_tokens_file_that_says_something_odd_is_refused(content: str, complain
 def test_an_empty_tokens_file_lets_nobody_in() -> None:
     """It is a valid one."""
     assert tokens.parse(b"# none yet\n") == ()
+
+
+def test_the_single_token_and_a_file_of_tokens_are_valid_together(tmp_path: Path) -> None:
+    """Without either nobody is asked; an empty file lets in whoever has the single token alone."""
+    assert tokens.source(None, None) is None
+    file = tmp_path / "tokens.toml"
+    token, entry = tokens.make("shop-ci", ["events:write"])
+    file.write_text(entry)
+    valid = tokens.source("correct-horse-battery-staple", file)
+    assert valid is not None
+    assert [found.name for found in valid()] == ["token", "shop-ci"]
+    assert tokens.find(token, valid()) is not None
+    only = tokens.source("correct-horse-battery-staple", None)
+    assert only is not None
+    assert tokens.find(token, only()) is None
+    with pytest.raises(OSError, match="No such file"):
+        tokens.source(None, tmp_path / "tokens.none")

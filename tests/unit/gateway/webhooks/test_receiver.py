@@ -18,11 +18,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from ansflow_gateway.domain.events import Event, EventType
 from ansflow_gateway.domain.rejection import Reason
 from ansflow_gateway.domain.store import Entry, StateRow, Verdict
-from ansflow_gateway.receivers.webhooks.hooks import HOOKS, Hook, build_verifiers
+from ansflow_gateway.receivers.webhooks.hooks import HOOKS, Hook, Secrets, build_verifiers
 from ansflow_gateway.receivers.webhooks.receiver import MAX_BODY_BYTES, WEBHOOKS, WebhookReceiver, routes
 from ansflow_gateway.storage.options import StoreOptions
 from ansflow_gateway.storage.spool import Spool
 from ansflow_gateway.storage.sqlite import SqliteEventStore
+from ansflow_gateway.web.secrets import SecretSetting
 
 SECRET = b"github-secret-example"
 TOKEN = "gitlab-token-example"
@@ -98,7 +99,13 @@ class Receiving:
 
 @asynccontextmanager
 async def receiver(
-    place: Path, *, configured: bool = True, quota: int = 100_000, limit: int = 100, opened: bool = True
+    place: Path,
+    *,
+    configured: bool = True,
+    quota: int = 100_000,
+    limit: int = 100,
+    opened: bool = True,
+    secrets: Secrets = lambda: [SECRET],
 ) -> AsyncIterator[Receiving]:
     """Run a receiver.
 
@@ -108,6 +115,7 @@ async def receiver(
         quota: Bytes that the spool may take.
         limit: Events that may wait for the store.
         opened: Whether the store is open; else it can't commit.
+        secrets: Gives the secrets of GitHub's hook.
     """
     fold, counts = Remembered(), Counts()
     store = SqliteEventStore(place / "gateway.sqlite3", fold, StoreOptions(max_waiting=limit))
@@ -116,7 +124,7 @@ async def receiver(
     if opened:
         await store.open()
     verifiers = build_verifiers(
-        github_secrets=(lambda: [SECRET]) if configured else None,
+        github_secrets=secrets if configured else None,
         gitlab_tokens=(lambda: [TOKEN.encode()]) if configured else None,
         gitlab_signing_keys=None,
         jenkins_tokens=(lambda: [JENKINS.encode()]) if configured else None,
@@ -227,6 +235,36 @@ async def test_an_unknown_sender_is_401_and_changes_nothing(
     assert (status, answer["reason"], answer["field"]) == (401, "invalid_signature", header)
     assert receiving.untouched
     assert receiving.counts == {"rejected invalid_signature": 1}
+
+
+async def test_a_secret_is_changed_while_the_hook_goes_on(tmp_path: Path) -> None:
+    """The new one is put before the old one, then the old one is taken away; nothing is lost meanwhile."""
+    file, now = tmp_path / "secret", [0.0]
+    old, new = SECRET.decode(), "github-secret-that-follows"
+
+    def keep(*secrets: str) -> None:
+        file.write_text("\n".join(secrets))
+        now[0] += 1
+
+    async def answers(to: Receiving, name: str) -> list[int]:
+        body, headers = delivery(name)
+        signed = "sha256=" + hmac.digest(new.encode(), body, "sha256").hex()
+        return [
+            (await to.post("github", body, given))[0]
+            for given in (headers, headers | {"x-hub-signature-256": signed})
+        ]
+
+    keep(old)
+    secrets = SecretSetting(None, file).source(clock=lambda: now[0])
+    async with receiver(tmp_path, secrets=secrets) as receiving:
+        assert await answers(receiving, "github_job_queued") == [202, 401]
+        keep(new, old)
+        assert await answers(receiving, "github_job_in_progress") == [202, 200]
+        file.unlink()
+        now[0] += 1
+        assert await answers(receiving, "github_job_completed") == [202, 200]
+        keep(new)
+        assert await answers(receiving, "github_run_completed") == [401, 202]
 
 
 async def test_a_signed_body_that_was_changed_on_its_way_is_401(receiving: Receiving) -> None:
