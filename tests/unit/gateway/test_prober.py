@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 from ansflow_gateway.domain.health import ServiceHealth, read_document
-from ansflow_gateway.prober import probe
+from ansflow_gateway.prober import http
 from support.gateway import Answer, Gateway, StartGateway, StartService, eventually, series
 
 HEALTHY = {
@@ -192,7 +192,7 @@ async def test_an_unforeseen_failure_is_a_failed_probe(
             raise RuntimeError("nobody thought of this")
         return read(document, status)
 
-    monkeypatch.setattr(probe, "read_document", stumble)
+    monkeypatch.setattr(http, "read_document", stumble)
     odd = await start_service(Answer(body=b'{"status": "pass", "stumble": true}'))
     plain = await start_service(Answer(body=b'{"status": "pass"}'))
     gateway = await start_gateway(services=f"odd={odd.url},plain={plain.url}", probe_interval="0.05")

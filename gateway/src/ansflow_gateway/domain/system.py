@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansflow_gateway.domain.container import Container
+
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
@@ -103,6 +105,65 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class SwapDevice:
+    """A swap partition or file, in bytes.
+
+    Args:
+        device: Its path.
+        size: All of it.
+        used: Occupied.
+    """
+
+    device: str
+    size: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """What the host's memory management did since boot.
+
+    Args:
+        swap: Swap devices in use; empty where swapping is off.
+        swapped_in: Pages read from swap.
+        swapped_out: Pages written to swap.
+        major_faults: Page faults that needed I/O.
+        minor_faults: Page faults that didn't.
+    """
+
+    swap: tuple[SwapDevice, ...]
+    swapped_in: int
+    swapped_out: int
+    major_faults: int
+    minor_faults: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The gateway's own process. What the platform doesn't tell is None.
+
+    Args:
+        user_s: Processor time in its own code, in seconds.
+        system_s: Processor time in the kernel, in seconds.
+        resident: Physical memory, in bytes.
+        virtual: Address space, in bytes.
+        threads: Number of threads.
+        file_descriptors: Number of open ones.
+        voluntary_switches: Context switches because it waited.
+        involuntary_switches: Context switches because its time was up.
+    """
+
+    user_s: float
+    system_s: float
+    resident: int
+    virtual: int
+    threads: int
+    file_descriptors: int | None
+    voluntary_switches: int | None
+    involuntary_switches: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SystemSnapshot:
     """One reading of the host. A part that can't be read on this platform is None or empty, never zero.
 
@@ -113,6 +174,9 @@ class SystemSnapshot:
         filesystems: Real filesystems, each once.
         disks: Whole block devices that were ever used.
         interfaces: Network interfaces that ever carried anything, but loopback.
+        paging: Swap and page faults.
+        process: The gateway itself.
+        container: The control group that limits the gateway; None outside of one.
     """
 
     taken_at: float
@@ -121,3 +185,6 @@ class SystemSnapshot:
     filesystems: tuple[Filesystem, ...]
     disks: tuple[Disk, ...]
     interfaces: tuple[Interface, ...]
+    paging: Paging | None = None
+    process: Process | None = None
+    container: Container | None = None

@@ -29,6 +29,9 @@ WINDOW: Final = "window"
 EVENT_TYPE: Final = "event_type"
 REASON: Final = "reason"
 
+COMMIT_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Half a millisecond, within which a loop should answer, to the seconds of a disk that doesn't."""
+
 PROBE_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """A millisecond on the same host to a deadline of some seconds."""
 
@@ -163,38 +166,71 @@ ERROR_BUDGET: Final = Declaration(
 )
 EVENTS_ACCEPTED: Final = Declaration(
     "ansflow.gateway.events.accepted",
-    Kind.COUNTER,
+    Kind.OBSERVABLE_COUNTER,
     "{event}",
     "Events taken in for the first time",
     frozenset({EVENT_TYPE}),
 )
 EVENTS_DUPLICATE: Final = Declaration(
     "ansflow.gateway.events.duplicate",
-    Kind.COUNTER,
+    Kind.OBSERVABLE_COUNTER,
     "{event}",
     "Events that were known already, and changed nothing",
     frozenset({EVENT_TYPE}),
 )
 EVENTS_REJECTED: Final = Declaration(
     "ansflow.gateway.events.rejected",
-    Kind.COUNTER,
+    Kind.OBSERVABLE_COUNTER,
     "{event}",
     "Events, and requests without a readable event, that were refused",
     frozenset({REASON}),
 )
 EVENTS_UNSUPPORTED: Final = Declaration(
     "ansflow.gateway.events.unsupported",
-    Kind.COUNTER,
+    Kind.OBSERVABLE_COUNTER,
     "{event}",
     "Valid events of kinds that say nothing the gateway uses",
     frozenset({EVENT_TYPE}),
 )
 EVENTS_SHED: Final = Declaration(
     "ansflow.gateway.events.shed",
-    Kind.COUNTER,
+    Kind.OBSERVABLE_COUNTER,
     "{event}",
     "Events that weren't taken since the store couldn't take them: their sender was told to retry",
     frozenset({REASON}),
+)
+
+EVENTS_SPOOLED: Final = Declaration(
+    "ansflow.gateway.events.spooled",
+    Kind.OBSERVABLE_COUNTER,
+    "{event}",
+    "Events of webhooks that were put aside for a store that couldn't take them, to be taken later",
+)
+STORE_WAITING: Final = Declaration(
+    "ansflow.gateway.store.waiting",
+    Kind.OBSERVABLE_UPDOWNCOUNTER,
+    "{event}",
+    "Events that wait to be committed",
+)
+STORE_COMMIT_DURATION: Final = Declaration(
+    "ansflow.gateway.store.commit.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Time from an event's arrival at the store to its commit, of the first of each group",
+    bounds=COMMIT_BOUNDS,
+)
+SPOOL_WAITING: Final = Declaration(
+    "ansflow.gateway.spool.waiting",
+    Kind.OBSERVABLE_UPDOWNCOUNTER,
+    "{event}",
+    "Events in the spool, that the store hasn't taken yet",
+)
+LOOP_LAG: Final = Declaration(
+    "ansflow.gateway.eventloop.lag",
+    Kind.HISTOGRAM,
+    "s",
+    "Time by which the event loop is late for a timer, taken twice a second",
+    bounds=COMMIT_BOUNDS,
 )
 
 CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
@@ -225,6 +261,11 @@ CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
             EVENTS_ACCEPTED,
             EVENTS_DUPLICATE,
             EVENTS_REJECTED,
+            EVENTS_SPOOLED,
+            STORE_WAITING,
+            STORE_COMMIT_DURATION,
+            SPOOL_WAITING,
+            LOOP_LAG,
             EVENTS_UNSUPPORTED,
             EVENTS_SHED,
             *(meter.declaration for meter in business.METERS),

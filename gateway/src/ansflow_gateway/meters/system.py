@@ -6,6 +6,7 @@ from typing import Final
 
 from ansflow_gateway.domain.system import Filesystem, SystemSnapshot
 from ansflow_gateway.meters import catalogue as c
+from ansflow_gateway.meters import container, process
 from ansflow_gateway.meters.instruments import Instruments, Measurement
 
 Reading = Callable[[SystemSnapshot], Iterable[Measurement]]
@@ -144,6 +145,8 @@ READINGS: Final[Mapping[c.Declaration, Reading]] = MappingProxyType(
         c.NETWORK_IO: _network_io,
         c.NETWORK_ERRORS: _network_errors,
         c.NETWORK_DROPPED: _network_dropped,
+        **process.READINGS,
+        **container.READINGS,
     }
 )
 """What each system instrument reads; a new one is one function and one line."""

@@ -1,19 +1,34 @@
-"""One look at one service's health."""
+"""One look at one service's health, in the way of its URL's scheme."""
 
-import json
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from ansflow_gateway.domain.health import NotHealthError, ServiceHealth, read_document, unreachable
+from ansflow_gateway.domain.health import NotHealthError, ServiceHealth, unreachable
+from ansflow_gateway.prober import http, tcp, websocket
 
 _LOG: Final = logging.getLogger(__name__)
 
-MAX_BODY_BYTES: Final = 64 * 1024
-"""Largest health document that is read."""
+Ask = Callable[[aiohttp.ClientSession, str], Awaitable[ServiceHealth]]
+"""Asks a URL once, without a deadline of its own."""
+
+KINDS: Final[Mapping[str, Ask]] = MappingProxyType(
+    {
+        "http": http.ask,
+        "https": http.ask,
+        "ws": websocket.ask,
+        "wss": websocket.ask,
+        "tcp": tcp.ask,
+    }
+)
+"""How each scheme of `domain.urls.PROBE_SCHEMES` is asked; a new kind is one file and one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +37,7 @@ class Target:
 
     Args:
         service: Its name, as the `service` attribute has it.
-        url: Its health endpoint.
+        url: Its health endpoint; see `domain.urls.is_probe_url`.
     """
 
     service: str
@@ -61,9 +76,10 @@ async def probe(
     """
     started = time.perf_counter()
     try:
-        health = await _ask(session, target.url, deadline_s)
+        async with asyncio.timeout(deadline_s):
+            health = await KINDS[urlsplit(target.url).scheme](session, target.url)
     except NotHealthError as error:
-        health = unreachable(f"no health document: {error}", before)
+        health = unreachable(f"not healthy: {error}", before)
     except TimeoutError:
         health = unreachable(f"no answer within {deadline_s:g} s", before)
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -72,20 +88,3 @@ async def probe(
         _LOG.exception("a probe failed for an unforeseen reason", extra={"service": target.service})
         health = unreachable(f"unforeseen: {type(error).__name__}", before)
     return ProbeResult(target, health, time.perf_counter() - started)
-
-
-async def _ask(session: aiohttp.ClientSession, url: str, deadline_s: float) -> ServiceHealth:
-    # Uncompressed, so that the bound on the body is one on memory.
-    headers = {"Accept": "application/health+json, application/json;q=0.9", "Accept-Encoding": "identity"}
-    timeout = aiohttp.ClientTimeout(total=deadline_s)
-    async with session.get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise NotHealthError(f"expected at most {MAX_BODY_BYTES} bytes")
-        try:
-            document = json.loads(body.decode())
-        except (ValueError, RecursionError) as error:
-            raise NotHealthError(f"expected JSON with HTTP status {response.status}") from error
-        return read_document(document, response.status)

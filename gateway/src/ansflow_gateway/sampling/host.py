@@ -2,6 +2,7 @@
 
 import logging
 import stat
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Final, TypeVar
 
 import psutil
 
+from ansflow_gateway.domain.container import Container
 from ansflow_gateway.domain.system import Cpu, Disk, Filesystem, Interface, Memory, SystemSnapshot
+from ansflow_gateway.sampling.cgroup import ContainerReader, find_group
 from ansflow_gateway.sampling.cpu import CpuMeter
 from ansflow_gateway.sampling.filesystems import choose
+from ansflow_gateway.sampling.paging import read_paging
+from ansflow_gateway.sampling.process import ProcessReader
 
 _LOG: Final = logging.getLogger(__name__)
 _BLOCK_DEVICES: Final = Path("/sys/block")
@@ -26,11 +31,19 @@ class HostReader:
 
     A part that fails to be read is left out of the snapshot and logged once, so that a missing
     `/proc/diskstats` in a sandbox costs the disks and nothing else.
+
+    Args:
+        proc: Where procfs is mounted.
+        cgroups: Where the cgroup2 filesystem is mounted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+        self._proc = proc
         self._cpu = CpuMeter(psutil.cpu_times())
+        self._process = ProcessReader()
         self._failing: set[str] = set()
+        group = self._part("control group", lambda: find_group(proc, cgroups), None)
+        self._container = ContainerReader(group, time.monotonic()) if group else None
 
     def read(self, taken_at: float) -> SystemSnapshot:
         """Read everything once.
@@ -48,7 +61,13 @@ class HostReader:
             filesystems=self._part("filesystems", read_filesystems, ()),
             disks=self._part("disks", read_disks, ()),
             interfaces=self._part("interfaces", read_interfaces, ()),
+            paging=self._part("paging", lambda: read_paging(self._proc), None),
+            process=self._part("own process", self._process.read, None),
+            container=self._part("container", lambda: self._read_container(taken_at), None),
         )
+
+    def _read_container(self, taken_at: float) -> Container | None:
+        return self._container.read(taken_at) if self._container else None
 
     def _read_cpu(self) -> Cpu | None:
         count = psutil.cpu_count(logical=True)
