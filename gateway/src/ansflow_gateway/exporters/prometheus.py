@@ -1,15 +1,22 @@
 """The page that Prometheus reads."""
 
-import gzip
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import MetricReader
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
+from ansflow_gateway.exporters.page import Pacer, TablePage
+from ansflow_gateway.meters.table import Table
+
 _GZIP_LEVEL: Final = 1  # a scrape is read once, on the same host or network
+_GZIP_WINDOW: Final = zlib.MAX_WBITS + 16  # zlib's way to say gzip
+
+_END: Final = b"# EOF\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,18 @@ class Page:
 
 
 class PrometheusPage:
-    """Renders all metrics as Prometheus text or OpenMetrics, as the scraper prefers."""
+    """Renders all metrics as Prometheus text or OpenMetrics, as the scraper prefers.
 
-    def __init__(self) -> None:
+    Args:
+        table: What is rendered besides the SDK's instruments, its saved series loaded.
+    """
+
+    def __init__(self, table: Table | None = None) -> None:
         # A registry of its own: the library's default one adds meters of the Python process.
         self._registry = CollectorRegistry()
         self._reader = PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)
+        self._table = table
+        self._table_pages: dict[bool, TablePage] = {}
 
     @property
     def reader(self) -> MetricReader:
@@ -41,7 +54,7 @@ class PrometheusPage:
         return self._reader
 
     def render(self, accept: str, accept_encoding: str) -> Page:
-        """Collect and render, off the event loop: it takes milliseconds for each hundred series.
+        """Collect and render, off the event loop: it takes milliseconds for each hundred series of the SDK.
 
         Not to be called by two threads at once: the reader keeps what it collected in a shared queue.
 
@@ -52,8 +65,42 @@ class PrometheusPage:
         Returns:
             The page.
         """
-        encode, content_type = choose_encoder(accept)
-        body = encode(self._registry)
+        # All our names are plain, so that every escaping but this one leaves them as they are.
+        encode, content_type = choose_encoder(accept.replace("escaping=dots", "escaping=underscores"))
+        blocks = self._blocks(encode, open_metrics=content_type.startswith("application/openmetrics-text"))
         if gzip_accepted(accept_encoding):
-            return Page(gzip.compress(body, _GZIP_LEVEL, mtime=0), content_type, "gzip")
-        return Page(body, content_type, None)
+            return Page(_compressed(blocks), content_type, "gzip")
+        return Page(b"".join(blocks), content_type, None)
+
+    def _blocks(self, encode: "_Encode", *, open_metrics: bool) -> Iterator[bytes]:
+        pacer = Pacer()
+        for family in self._registry.collect():
+            yield encode(_One(family)).removesuffix(_END)
+            pacer.pause()
+        if self._table:
+            if open_metrics not in self._table_pages:
+                # A format that nobody asks for costs nothing.
+                self._table_pages[open_metrics] = TablePage(self._table, open_metrics=open_metrics)
+            yield from self._table_pages[open_metrics].blocks(pacer)
+        if open_metrics:
+            yield _END
+
+
+class _Encode(Protocol):
+    def __call__(self, registry: "_One", /) -> bytes: ...
+
+
+class _One:
+    """Stands for a registry of one family, so that families are encoded one by one."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> list[Metric]:
+        return [self._family]
+
+
+def _compressed(blocks: Iterator[bytes]) -> bytes:
+    # Block by block: the interpreter's lock is free meanwhile, and the whole page is never in memory.
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return b"".join([*(compressor.compress(block) for block in blocks), compressor.flush()])
