@@ -5,6 +5,7 @@ never be whole. Draining therefore comes before it.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -22,6 +23,11 @@ class Drain:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self._at_start: list[Callable[[], None]] = []
+
+    def at_start(self, call: Callable[[], None]) -> None:
+        """Have something called when draining begins: streams, which have no end of their own, end then."""
+        self._at_start.append(call)
 
     async def finish(self, deadline_s: float) -> int:
         """Wait until no request is under way; connections are closed after their present response.
@@ -33,6 +39,8 @@ class Drain:
             Number of requests that are still under way.
         """
         self._draining = True
+        for call in self._at_start:
+            call()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._idle.wait()
