@@ -7,9 +7,9 @@ from typing import Any
 from ansflow_gateway.domain.ansflow_events import DATA
 from hypothesis import strategies as st
 
-RUN = {"run_id": "r-1", "pipeline": "build", "project": "shop"}
+RUN: dict[str, object] = {"run_id": "r-1", "pipeline": "build", "project": "shop"}
 WHOLE: dict[str, dict[str, object]] = {
-    "dev.ansflow.pipeline.run.queued.v1": RUN | {"queued_at": "2026-01-31T12:00:00Z"},
+    "dev.ansflow.pipeline.run.queued.v1": {**RUN, "queued_at": "2026-01-31T12:00:00Z"},
     "dev.ansflow.pipeline.run.started.v1": RUN | {"attempt": 2, "url": "https://ci.example/1"},
     "dev.ansflow.pipeline.run.finished.v1": RUN | {"result": "failure", "duration_s": 2.5, "error_type": "E"},
     "dev.ansflow.user.activity.v1": {"action": "login", "user_type": "admin", "user_id": "u"},

@@ -26,9 +26,9 @@ _IDS = count(1)
 
 
 def run_finished(**changes: object) -> dict[str, object]:
-    """Make a valid event of a finished run; `changes` are members of its data."""
+    """Make a valid event of the end of a run of its own; `changes` are members of its data."""
     data: dict[str, object] = {
-        "run_id": "r-1",
+        "run_id": f"r-{next(_IDS)}",  # a run's end counts once, whatever event tells it
         "pipeline": "build",
         "project": "shop",
         "result": "success",
