@@ -26,6 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.types import Attributes
 
+from ansflow_gateway.exporters.moments import unix_nanoseconds
 from ansflow_gateway.meters.declaration import Kind
 from ansflow_gateway.meters.table import Exemplar as TableExemplar
 from ansflow_gateway.meters.table import HistogramPoint, Series, Table, TableMeter
@@ -61,7 +62,7 @@ class TableMetrics:
     ) -> None:
         self._resource = resource
         self._scope = scope
-        self._start_ns = _nanoseconds(started_at)
+        self._start_ns = unix_nanoseconds(started_at)
         self._clock = clock
         self._lock = threading.Lock()
         self._changes = table.subscribe()
@@ -71,7 +72,7 @@ class TableMetrics:
     def all(self) -> ResourceMetrics | None:
         """Return all series at the present time; None where there are none."""
         with self._lock:
-            now = _nanoseconds(self._clock())
+            now = unix_nanoseconds(self._clock())
             self._update(now)
             # The time is all that is new of most points.
             return self._metrics(
@@ -84,7 +85,7 @@ class TableMetrics:
     def changed(self) -> ResourceMetrics | None:
         """Return the series that changed since the last call of `all` or `changed`; None where none did."""
         with self._lock:
-            return self._metrics(self._update(_nanoseconds(self._clock())))
+            return self._metrics(self._update(unix_nanoseconds(self._clock())))
 
     def _update(self, now: int) -> Mapping[str, Sequence[DataPoint]]:
         made: dict[str, list[DataPoint]] = {}
@@ -147,7 +148,7 @@ def _exemplar(exemplar: TableExemplar) -> Exemplar:
     return Exemplar(
         filtered_attributes={},
         value=float(exemplar.value),
-        time_unix_nano=_nanoseconds(exemplar.at),
+        time_unix_nano=unix_nanoseconds(exemplar.at),
         span_id=int.from_bytes(exemplar.span_id, "big"),
         trace_id=int.from_bytes(exemplar.trace_id, "big"),
     )
@@ -159,7 +160,3 @@ def _moved(point: PointT, now: int) -> PointT:
     moved.__dict__.update(point.__dict__)
     moved.__dict__["time_unix_nano"] = now
     return moved
-
-
-def _nanoseconds(seconds: float) -> int:
-    return int(seconds * 1e9)
