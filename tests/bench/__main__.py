@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: what a request costs in CPU time, bare and instrumented, as a table of ratios."""
+"""`python -m tests.bench`: what instrumentation and gateway cost, as ratios against peers of the same run."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from . import in_process, servers
 from .document import write
 from .effort import Effort
 from .environment import ROOT
+from .gateway.run import run as run_gateway
 from .results import Part, deliveries_wrong
 from .setups import BARE, SETUPS, Framework, setups_of
 from .tables import part_tables, target_table
@@ -26,6 +27,9 @@ PARTS = {
 }
 """What is run, by its name: of which framework, how, and how much of it."""
 
+GATEWAY = "gateway"
+"""The part that isn't about instrumentation, and has a page of its own."""
+
 QUICK = Effort(batch=100, batches=1, blocks=2, workloads=WORKLOADS[-1:], export_interval_s=1)
 
 
@@ -34,23 +38,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
     arguments = parser.parse_args(argv)
     for name in arguments.only:
-        if name not in PARTS and not any(fnmatchcase(setup.name, name) for setup in SETUPS):
+        if name not in {*PARTS, GATEWAY} and not any(fnmatchcase(setup.name, name) for setup in SETUPS):
             parser.error(f"--only {name}: neither a part nor a set-up")
-    if arguments.write == DOCS and (arguments.only or arguments.quick):
+    instrumentation = [name for name in arguments.only if name != GATEWAY]
+    if arguments.write == DOCS and (instrumentation or arguments.quick):
         parser.error("--write: docs/benchmarks.md is of a whole run; give a folder for a part of one")
     if arguments.profile is not None:
         (setup,) = [setup for setup in SETUPS if setup.name == arguments.profile]
         sys.stdout.write(in_process.profile(setup, arguments.requests))
         return
-    parts = [_run(key, arguments.only, quick=arguments.quick) for key in _chosen(arguments.only)]
+    wrong = []
+    if instrumentation or not arguments.only:
+        wrong += _run_instrumentation(instrumentation, arguments.write, quick=arguments.quick)
+    if GATEWAY in arguments.only or not arguments.only:
+        wrong += run_gateway(quick=arguments.quick, folder=arguments.write)
+    if wrong:
+        sys.exit("\n".join(["", "Not everything was recorded once:", *wrong]))
+
+
+def _run_instrumentation(only: list[str], folder: Path | None, *, quick: bool) -> list[str]:
+    parts = [_run(key, only, quick=quick) for key in _chosen(only)]
     for part in parts:
         sys.stdout.write(f"{part_tables(part)}\n\n")
     sys.stdout.write(f"{target_table(findings(parts))}\n")
-    if arguments.write is not None:
-        write(parts, arguments.write)
-    wrong = deliveries_wrong(parts)
-    if wrong:
-        sys.exit("\n".join(["", "Not everything was recorded once:", *wrong]))
+    if folder is not None:
+        write(parts, folder)
+    return deliveries_wrong(parts)
 
 
 def _run(key: str, only: list[str], *, quick: bool) -> Part:
@@ -84,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"a part ({', '.join(PARTS)}) or set-ups ('fastapi/ansflow*'); may be repeated",
+        help=f"a part ({', '.join(PARTS)}, {GATEWAY}) or set-ups ('fastapi/ansflow*'); may be repeated",
     )
     parser.add_argument(
         "--write",
@@ -92,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         const=DOCS,
         metavar="FOLDER",
-        help="write benchmarks.md and benchmarks.svg (default folder: docs)",
+        help="write benchmarks.md, benchmarks.svg and benchmarks-gateway.md (default folder: docs)",
     )
     parser.add_argument("--quick", action="store_true", help="a few requests each: the figures mean nothing")
     parser.add_argument(
