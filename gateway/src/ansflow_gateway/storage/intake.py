@@ -1,6 +1,7 @@
 """What waits to be committed: bounded, and answered group by group."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,11 +22,13 @@ class Call:
         records: Its events.
         future: What the caller awaits: one verdict an event.
         verdicts: What the writer decided.
+        offered_at: When it came, by the monotonic clock, in seconds.
         answered: Whether the writer is done with it.
     """
 
     records: list[Record]
     future: "asyncio.Future[Sequence[Verdict]]"
+    offered_at: float
     verdicts: list[Verdict] = field(default_factory=list)
     answered: bool = False
 
@@ -39,11 +42,18 @@ class Intake:
     Args:
         max_waiting: Most events that wait.
         put: Hands a call to the writer; it doesn't block.
+        committed: Is told, of each group that was committed, how long its first call waited, in seconds.
     """
 
-    def __init__(self, max_waiting: int, put: Callable[[Call], None]) -> None:
+    def __init__(
+        self,
+        max_waiting: int,
+        put: Callable[[Call], None],
+        committed: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._max_waiting = max_waiting
         self._put = put
+        self._committed = committed
         self._open = False
         self.waiting = 0
 
@@ -66,7 +76,8 @@ class Intake:
             )
         if not events:
             return []
-        call = Call([make_record(event) for event in events], asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        call = Call([make_record(event) for event in events], loop.create_future(), time.monotonic())
         self.waiting += count
         self._put(call)
         return await call.future
@@ -78,6 +89,8 @@ class Intake:
             calls: Calls that the writer has done with.
             error: What went wrong; nothing of theirs was taken.
         """
+        if calls and error is None:
+            self._committed(time.monotonic() - calls[0].offered_at)
         for call in calls:
             self.waiting -= len(call.records)
             if call.future.done():  # the caller was cancelled, and doesn't want to know

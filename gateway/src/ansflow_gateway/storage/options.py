@@ -29,6 +29,8 @@ class StoreOptions:
         save_entries: Most entries between two saves: what a restart has to apply again.
         probe_s: Seconds between attempts to get a store working again that can't commit.
         clock: Present time, in seconds since the epoch.
+        committed: Is told, on the event loop, of each group that was committed, how long its first event
+            waited, in seconds.
     """
 
     max_waiting: int = 50_000
@@ -39,3 +41,4 @@ class StoreOptions:
     save_entries: int = 20_000
     probe_s: float = 1.0
     clock: Callable[[], float] = time.time
+    committed: Callable[[float], None] = lambda _: None

@@ -56,7 +56,7 @@ class PostgresEventStore:
         self._options = options or StoreOptions()
         self._fold = fold
         self._queue: asyncio.Queue[Call | None] = asyncio.Queue()
-        self._intake = Intake(self._options.max_waiting, self._queue.put_nowait)
+        self._intake = Intake(self._options.max_waiting, self._queue.put_nowait, self._options.committed)
         self._writer: Connection = None
         self._leader: Connection = None
         # The leader's connection and the fold: one task at a time.

@@ -47,7 +47,7 @@ class SqliteEventStore:
         self._fold = fold
         self._journal = SqliteJournal(path)
         self._queue: SimpleQueue[Call | None] = SimpleQueue()
-        self._intake = Intake(self._options.max_waiting, self._queue.put)
+        self._intake = Intake(self._options.max_waiting, self._queue.put, self._options.committed)
         self._known: set[bytes] = set()
         self._applied = 0
         self._unsaved: dict[str, bytes | None] = {}

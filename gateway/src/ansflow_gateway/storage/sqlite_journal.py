@@ -67,7 +67,8 @@ class SqliteJournal:
         self._lock.acquire()
         try:
             if not self.path.exists():
-                if self.path.with_name(self.path.name + "-wal").exists():
+                wal = self.path.with_name(self.path.name + "-wal")
+                if wal.exists() and wal.stat().st_size > 0:
                     raise sqlite_file.corrupt(self.path, "the file is gone, and its -wal is there")
                 sqlite_file.create(self.path)
                 _LOGGER.info("a new store was made path=%s", self.path)

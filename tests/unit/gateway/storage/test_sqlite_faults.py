@@ -1,0 +1,272 @@
+"""A disk that is full or fails, processes that are killed, and two that want one file."""
+
+import contextlib
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansflow_gateway.errors import StoreRefusedError
+from ansflow_gateway.storage.sqlite import SqliteEventStore
+from support import failing_disk
+from support.counting_fold import CountingFold
+from support.store_program import counted
+
+SENT = 100_000
+"""Events sent while the store is killed again and again; that many and those kills are issue 5's."""
+
+KILLS = 20
+
+BATCH = 50
+
+IN_FLIGHT = 8
+"""Batches sent before the first answer is awaited."""
+
+
+class Program:
+    """A running `support.store_program`."""
+
+    def __init__(self, path: Path, environ: dict[str, str] | None = None, **settings: float) -> None:
+        arguments = [f"{name}={value}" for name, value in settings.items()]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "support.store_program", str(path), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": "tests", **(environ or {})},
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.answers = self.process.stdin, self.process.stdout
+        self.greeting = self.answers.readline().strip()
+
+    def ask(self, line: str) -> str:
+        """Send a line, and wait for one."""
+        self.send(line)
+        return self.answers.readline().strip()
+
+    def send(self, line: str) -> None:
+        """Send a line."""
+        self.requests.write(line + "\n")
+        self.requests.flush()
+
+    def end(self) -> None:
+        """Have it close its store, and wait until it has."""
+        self.requests.close()
+        self.process.wait(timeout=60)
+        self.answers.close()
+
+    def kill(self, after_s: float = 0.0) -> None:
+        """Kill it, whatever it is doing."""
+        time.sleep(after_s)
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running(path: Path, environ: dict[str, str] | None = None, **settings: float) -> Iterator[Program]:
+    """Run the program until the block ends."""
+    program = Program(path, environ, **settings)
+    try:
+        yield program
+    finally:
+        if program.process.poll() is None:
+            with contextlib.suppress(BrokenPipeError):
+                program.end()
+        program.process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            program.requests.close()
+        program.answers.close()
+
+
+async def _read(path: Path) -> CountingFold:
+    fold = CountingFold()
+    store = SqliteEventStore(path, fold)
+    await store.open()
+    await store.close()
+    return fold
+
+
+async def test_twenty_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
+    """Killed at random moments, a store has each acknowledged event, and the counts are exact in the end.
+
+    The sender sends batches in a random order, with duplicates among them, and sends each again until it is
+    acknowledged.
+    """
+    path = tmp_path / "events.db"
+    dice = random.Random(5)  # noqa: S311 - a seed makes the run the same each time
+    unique = SENT * 4 // 5
+    numbers = [*range(unique), *dice.choices(range(unique), k=SENT - unique)]
+    dice.shuffle(numbers)
+    batches = [
+        " ".join(f"{number}.{dice.randrange(2)}" for number in numbers[start : start + BATCH])
+        for start in range(0, SENT, BATCH)
+    ]
+    # So many batches are acknowledged between two kills; then a random time passes that is shorter than those
+    # in flight take.
+    stretch = len(batches) // (KILLS + 1) - IN_FLIGHT
+    unacknowledged = list(range(len(batches)))
+    acknowledged: set[int] = set()
+    kills = 0
+    while unacknowledged:
+        with running(path, save_s=0.05, save_entries=3_000) as program:
+            assert program.greeting == "ready"
+            flying: list[int] = []
+            done = 0
+            while unacknowledged or flying:
+                while unacknowledged and len(flying) < IN_FLIGHT:
+                    flying.append(unacknowledged.pop())
+                    program.send(f"{flying[-1]} {batches[flying[-1]]}")
+                tag, verdicts = program.answers.readline().split()
+                assert set(verdicts) <= {"A", "D"}
+                flying.remove(int(tag))
+                acknowledged.update(_numbers(batches[int(tag)]))
+                done += 1
+                if kills < KILLS and done >= stretch:
+                    program.kill(after_s=dice.random() * 0.005)
+                    kills += 1
+                    for answer in program.answers:
+                        if answer.endswith("\n") and len(parts := answer.split()) == 2:
+                            flying.remove(int(parts[0]))
+                            acknowledged.update(_numbers(batches[int(parts[0])]))
+                    break
+            unacknowledged = flying + unacknowledged
+        if kills % 5 == 0:
+            fold = await _read(path)
+            assert fold.total >= len(acknowledged), "an acknowledged event is lost"
+    assert kills == KILLS
+    fold = await _read(path)
+    assert dict(fold.counts) == counted(set(range(unique)))
+    with running(path) as program:
+        # Each of them is known, by its own name.
+        for start in range(0, unique, 2_000):
+            answer = program.ask("x " + " ".join(map(str, range(start, min(unique, start + 2_000)))))
+            assert set(answer.split()[1]) == {"D"}
+
+
+def _numbers(batch: str) -> set[int]:
+    return {int(number.partition(".")[0]) for number in batch.split()}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
+    """Give the environment with a disk that can fail, and the flag file that makes it fail."""
+    if failing_disk.compiler() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have a C compiler")
+        pytest.skip("no C compiler")
+    folder = tmp_path_factory.mktemp("disk")
+    flag = folder / "flag"
+    return {"LD_PRELOAD": str(failing_disk.build(folder)), "FAILING_DISK_FLAG": str(flag)}, flag
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("sync", "disk I/O error"), ("full", "full|disk I/O error")])
+async def test_what_the_disk_refuses_is_not_acknowledged(
+    tmp_path: Path, faulty: tuple[dict[str, str], Path], fault: str, reason: str
+) -> None:
+    """While fsync or writing fails nothing is acknowledged; after that the store recovers by itself."""
+    environ, flag = faulty
+    path = tmp_path / "events.db"
+    acknowledged: set[int] = set()
+    with running(path, environ, probe_s=0.05, save_entries=7) as program:
+        assert program.greeting == "ready"
+        assert program.ask("p") == "p None"
+        for round_ in range(3):
+            first = 100 * round_
+            for number in range(first, first + 10):
+                assert program.ask(f"x {number}") == "x A"
+                acknowledged.add(number)
+            flag.write_text(fault)
+            for number in range(first + 10, first + 15):
+                answer = program.ask(f"x {number}")
+                assert answer.startswith("x ! ")
+                assert any(word in answer for word in reason.split("|")), answer
+            assert program.ask("p") != "p None"
+            flag.unlink()
+            _wait_for_recovery(program)
+            # Sent again, they are new; or the failed commit was there after all, and counted then.
+            for number in range(first + 10, first + 15):
+                assert program.ask(f"x {number}") in {"x A", "x D"}
+                acknowledged.add(number)
+        assert program.ask("?") == f"? {len(acknowledged)}"
+    assert dict((await _read(path)).counts) == counted(acknowledged)
+
+
+async def test_a_new_call_is_enough_to_recover(tmp_path: Path, faulty: tuple[dict[str, str], Path]) -> None:
+    """Without waiting for the next probe, the first call after the fault is taken."""
+    environ, flag = faulty
+    with running(tmp_path / "events.db", environ, probe_s=1_000.0) as program:
+        flag.write_text("sync")
+        assert program.ask("x 1").startswith("x ! ")
+        flag.unlink()
+        assert program.ask("x 2") == "x A"
+        assert program.ask("p") == "p None"
+
+
+async def test_a_kill_while_the_disk_fails_loses_nothing(
+    tmp_path: Path, faulty: tuple[dict[str, str], Path]
+) -> None:
+    """A store that is killed amid errors has what it acknowledged before."""
+    environ, flag = faulty
+    path = tmp_path / "events.db"
+    with running(path, environ, probe_s=0.01) as program:
+        assert program.ask("x 1 3 5") == "x AAA"
+        flag.write_text("sync")
+        assert program.ask("x 7").startswith("x ! ")
+        program.kill()
+    flag.unlink()
+    assert (await _read(path)).total in {3, 4}
+    with running(path) as program:
+        assert program.ask("x 1 3 5 7 7") in {"x DDDAD", "x DDDDD"}
+        assert program.ask("?") == "? 4"
+
+
+async def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
+    """The kernel's own limit on a file's size is met: refusals, and everything acknowledged is there."""
+    path = tmp_path / "events.db"
+    with running(path, {}, probe_s=0.05) as program:
+        unlimited = resource.prlimit(program.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(program.process.pid, resource.RLIMIT_FSIZE, (400_000, unlimited[1]))
+        answers = [
+            program.ask(f"x {' '.join(str(1 + 2 * n) for n in range(start, start + 100))}")
+            for start in range(0, 4_000, 100)
+        ]
+        acknowledged = sum(answer == f"x {'A' * 100}" for answer in answers) * 100
+        assert 0 < acknowledged < 4_000
+        assert program.ask("p") != "p None"
+        resource.prlimit(program.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        _wait_for_recovery(program)
+        assert program.ask("x 8001") == "x A"
+    assert (await _read(path)).total >= acknowledged + 1
+
+
+def _wait_for_recovery(program: Program) -> None:
+    deadline = time.monotonic() + 30
+    while (problem := program.ask("p")) != "p None":
+        assert time.monotonic() < deadline, problem
+        time.sleep(0.02)
+
+
+async def test_a_second_gateway_is_refused(tmp_path: Path) -> None:
+    """A file that a process holds is refused to another by name of the holder; by any path; until it ends."""
+    path = tmp_path / "events.db"
+    link = tmp_path / "link.db"
+    with running(path) as program:
+        link.symlink_to(path)
+        for name in (path, link):
+            with pytest.raises(StoreRefusedError) as caught:
+                await _read(name)
+            assert str(caught.value) == (
+                f"the store {path} is held by another gateway (process {program.process.pid}); stop that "
+                "one, or give this one a store of its own: several gateways share a PostgreSQL database"
+            )
+        with running(path) as second:
+            assert second.greeting.startswith("refused: ")
+        assert program.ask("x 1") == "x A"
+        program.kill()
+    assert (await _read(path)).total == 1
