@@ -38,14 +38,14 @@ class PrometheusPage:
     """Renders all metrics as Prometheus text or OpenMetrics, as the scraper prefers.
 
     Args:
-        table: What is rendered besides the SDK's instruments, its saved series loaded.
+        table: What is rendered besides the SDK's instruments; it may be set once, later, when it is loaded.
     """
 
     def __init__(self, table: Table | None = None) -> None:
         # A registry of its own: the library's default one adds meters of the Python process.
         self._registry = CollectorRegistry()
         self._reader = PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)
-        self._table = table
+        self.table = table
         self._table_pages: dict[bool, TablePage] = {}
 
     @property
@@ -77,10 +77,10 @@ class PrometheusPage:
         for family in self._registry.collect():
             yield encode(_One(family)).removesuffix(_END)
             pacer.pause()
-        if self._table:
+        if self.table:
             if open_metrics not in self._table_pages:
                 # A format that nobody asks for costs nothing.
-                self._table_pages[open_metrics] = TablePage(self._table, open_metrics=open_metrics)
+                self._table_pages[open_metrics] = TablePage(self.table, open_metrics=open_metrics)
             yield from self._table_pages[open_metrics].blocks(pacer)
         if open_metrics:
             yield _END

@@ -36,7 +36,8 @@ class PushReader(PeriodicExportingMetricReader):
     Args:
         exporter: Does the work.
         interval_s: Time between two pushes of everything, in seconds.
-        table: What is pushed besides the SDK's instruments; None is nothing.
+        table: What is pushed besides the SDK's instruments, under the same resource; None is nothing yet: it
+            may be set later.
         delay_s: Time from a change to its push, and least time between two such pushes, in seconds.
         failing: Tells whether the last push failed.
     """
@@ -52,7 +53,7 @@ class PushReader(PeriodicExportingMetricReader):
         # Without an interval the SDK's reader starts no thread of its own.
         super().__init__(exporter, export_interval_millis=math.inf)
         self._interval_s = interval_s
-        self._table = table
+        self.table = table
         self._delay_s = delay_s
         self._failing = failing
         self._noticed = threading.Event()
@@ -91,25 +92,28 @@ class PushReader(PeriodicExportingMetricReader):
             # Before the table is read: what changes from here on is noticed again.
             self._noticed.clear()
             if time.monotonic() >= due:
-                self._push_all(_PUSH_TIMEOUT_MS)
+                self._survive(lambda: self._push_all(_PUSH_TIMEOUT_MS))
                 due = time.monotonic() + self._interval_s
             elif not self._failing():
-                self._push_changed()
-        self._push_all(self._last_push_ms)
+                self._survive(self._push_changed)
+        self._survive(lambda: self._push_all(self._last_push_ms))
+
+    def _survive(self, push: Callable[[], None]) -> None:
+        try:
+            push()
+        except Exception:  # noqa: BLE001 - whatever one collection fails of, the next is due
+            _LOG.exception("metrics couldn't be collected")
 
     def _push_all(self, timeout_millis: float) -> None:
         self._received = False
-        try:
-            self.collect(timeout_millis)
-        except Exception:  # noqa: BLE001 - whatever one collection fails of, the next is due
-            _LOG.exception("metrics couldn't be collected")
-            return
+        self.collect(timeout_millis)
         if not self._received:
             # The SDK hands nothing over where none of its instruments has a point.
             self._receive_metrics(MetricsData(resource_metrics=[]), timeout_millis)
 
     def _push_changed(self) -> None:
-        changed = self._table.changed() if self._table else None
+        table = self.table
+        changed = table.changed() if table else None
         if changed:
             super()._receive_metrics(MetricsData(resource_metrics=[changed]), _PUSH_TIMEOUT_MS)
 
@@ -117,8 +121,9 @@ class PushReader(PeriodicExportingMetricReader):
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object
     ) -> None:
         self._received = True
-        if self._table:
-            metrics_data = _joined(metrics_data, self._table.all())
+        table = self.table
+        if table:
+            metrics_data = _joined(metrics_data, table.all())
         if metrics_data.resource_metrics:
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
 

@@ -232,12 +232,16 @@ def test_the_table_and_the_sdk_are_on_one_page(whole_page: PrometheusPage, accep
 
 
 def test_a_page_without_a_table_is_the_sdks() -> None:
-    """Where there is no table the SDK's part ends as a page does."""
+    """Where there is no table yet the SDK's part ends as a page does; the table joins when it is there."""
     page = PrometheusPage()
     meter = MeterProvider(metric_readers=[page.reader], shutdown_on_exit=False).get_meter("meter")
     meter.create_counter("sdk.calls").add(2)
     text = page.render(OPEN_METRICS, "").body.decode()
-    assert samples_of_page(parse_open_metrics(text))["sdk_calls_total", frozenset()] == 2
+    samples = samples_of_page(parse_open_metrics(text))
+    assert samples["sdk_calls_total", frozenset()] == 2
+    page.table = filled_table()
+    text = page.render(OPEN_METRICS, "").body.decode()
+    assert samples_of_page(parse_open_metrics(text)) == samples | samples_of_table(page.table)
 
 
 def test_names_that_would_collide_are_refused() -> None:

@@ -90,6 +90,20 @@ def test_a_burst_of_changes_is_one_push_a_delay(receiver: OtlpReceiver) -> None:
         assert 1 <= len(receiver.metrics) <= 7
 
 
+def test_the_table_may_come_after_the_reader(receiver: OtlpReceiver) -> None:
+    """A reader that was started without a table pushes it from when it is set, all of it at the interval."""
+    table = empty_table()
+    reader, _ = build_push_reader(f"{receiver.endpoint}/v1/metrics", 0.3)
+    with provided(reader):
+        count(table, reader)
+        reader.table = metrics_of(table)
+
+        def is_there() -> None:
+            assert receiver.sums("test.")["test.calls", "db", "success"] == 1
+
+        poll_until(is_there, interval=0.01, timeout=10)
+
+
 def test_a_push_on_a_change_has_the_change_alone(receiver: OtlpReceiver) -> None:
     """Neither unchanged series nor the SDK's instruments go out before the interval, and both do at it."""
     table = empty_table()
