@@ -83,7 +83,7 @@ def _event(number: int, action: str = "") -> dict[str, object]:
         "id": f"{number:012d}",
         "source": "/bench/web",
         "type": "dev.ansflow.user.activity.v1",
-        "time": "2026-01-31T12:00:00Z",
+        "time": f"2026-01-31T12:00:{number // 1_000_000 % 60:02d}.{number % 1_000_000:06d}Z",  # each its own
         "datacontenttype": "application/json",
         "data": {
             "action": action or ACTIONS[number % len(ACTIONS)],
