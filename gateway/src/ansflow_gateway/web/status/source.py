@@ -250,7 +250,7 @@ class StatusView:
 
 
 class StatusSource(Protocol):
-    """Knows what is to be shown. Any thread may call it, one at a time."""
+    """Knows what is to be shown. Any thread may call it, several at a time."""
 
     def readings(self) -> Readings:
         """Return the present figures: for the charts, every few seconds, whether or not somebody looks."""
