@@ -54,7 +54,7 @@ def full_view() -> StatusView:
             ),
             (
                 Figure("runs", "Runs ended", 18_231, Unit.COUNT, Trend.RATE),
-                Figure("success", "Runs that succeeded", 0.943, Unit.RATIO, ceiling=1),
+                Figure("success", "Runs succeeded", 0.943, Unit.RATIO, ceiling=1),
                 Figure("active", "Runs under way", 7, Unit.COUNT),
                 Figure("projects", "Active projects", 112, Unit.COUNT),
                 Figure("accepted", "Events taken in", 1_204_331, Unit.COUNT, Trend.RATE),

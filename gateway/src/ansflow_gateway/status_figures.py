@@ -76,7 +76,7 @@ def business_figures(table: Table) -> Iterator[Figure]:
     yield _sum("runs", "Runs ended", total, Unit.COUNT)
     if total:
         share = ended.get(RunResult.SUCCESS, 0) / total
-        yield _share("runs.success", "Runs that succeeded", share, f"of {count(total)}")
+        yield _share("runs.success", "Runs succeeded", share, f"of {count(total)}")
     yield Figure("runs.active", "Runs under way", _total(table, b.RUN_ACTIVE), Unit.COUNT)
     yield Figure("projects", "Active projects", _total(table, b.ACTIVE_PROJECTS), Unit.COUNT)
     workers = _total(table, b.WORKERS)
@@ -90,7 +90,7 @@ def business_figures(table: Table) -> Iterator[Figure]:
     if calls := _total(table, b.INTEGRATION_CALLS):
         good = _total(table, b.INTEGRATION_CALLS, lambda labels: labels[_OUTCOME] == "success")
         yield _sum("calls", "Integration calls", calls, Unit.COUNT)
-        yield _share("calls.success", "Calls that succeeded", good / calls, f"of {count(calls)}")
+        yield _share("calls.success", "Calls succeeded", good / calls, f"of {count(calls)}")
     if table.series(b.WEBSOCKET_CONNECTIONS):
         yield Figure("websockets", "WebSockets open", _total(table, b.WEBSOCKET_ACTIVE), Unit.COUNT)
     if deployments := _total(table, b.DEPLOYMENTS):
