@@ -1,6 +1,7 @@
 """A gateway under test, services for it to probe, and events for it to take."""
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -11,8 +12,11 @@ import aiohttp
 from aiohttp import web
 from ansflow_gateway import config
 from ansflow_gateway.app import build_app
+from ansflow_gateway.exporters.table_metrics import TableMetrics
+from ansflow_gateway.lifetimes import BOOK, SCOPE
 from ansflow_gateway.server import listen
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 
 RUN_FINISHED = "dev.ansflow.pipeline.run.finished.v1"
 USER_ACTIVITY = "dev.ansflow.user.activity.v1"
@@ -101,13 +105,13 @@ class Gateway:
     def collect(self) -> dict[str, dict[Series, Any]]:
         """Collect all metrics: data points by instrument and attributes."""
         data = self.reader.get_metrics_data()
-        if data is None:
-            return {}
+        table = TableMetrics(self.app[BOOK].table, Resource({}), SCOPE, self.clock()).all()
+        both = [*(data.resource_metrics if data else ()), *([table] if table else ())]
         return {
             metric.name: {
                 frozenset((point.attributes or {}).items()): point for point in metric.data.data_points
             }
-            for resource in data.resource_metrics
+            for resource in both
             for scope in resource.scope_metrics
             for metric in scope.metrics
         }
@@ -124,8 +128,11 @@ async def run_gateway(
     stack: AsyncExitStack, environ: Mapping[str, str] | None = None, **flags: str
 ) -> Gateway:
     """Start a gateway that ends with the stack; it pushes nothing unless the environment says so."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ansflow-gateway-"))
+    silent = {"OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "none"}
     settings = config.load(
-        {"port": "0", **flags}, environ if environ is not None else {"OTEL_METRICS_EXPORTER": "none"}
+        {"port": "0", "store": f"{folder}/gateway.sqlite3", **flags},
+        environ if environ is not None else silent,
     )
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]

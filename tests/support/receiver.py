@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from ansflow_gateway.domain.events import Event, EventType
-from ansflow_gateway.domain.rejection import Reason
+from ansflow_gateway.domain.rejection import Reason, Rejection
 from ansflow_gateway.domain.store import Entry, EventStore, StateRow, Verdict
 from ansflow_gateway.receivers import events
 from ansflow_gateway.server import listen
@@ -71,9 +71,9 @@ class Counted:
         """Count events that were taken."""
         self.counts[verdict.value, event_type.value] += count
 
-    def rejected(self, reason: Reason) -> None:
+    def rejected(self, rejection: Rejection, path: str) -> None:
         """Count a refusal."""
-        self.counts["rejected", reason.value] += 1
+        self.counts["rejected", rejection.reason.value] += 1
 
     def unsupported(self, system: str, kind: str) -> None:
         """Count an event that isn't used."""

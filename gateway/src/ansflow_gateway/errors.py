@@ -8,6 +8,7 @@
     ├── StoreError
     │   ├── StoreRefusedError       a store that must not be used (exit status 1)
     │   ├── StoreUnavailableError   it can't commit at present (503)
+    │   │   └── SpoolFullError      nor does the spool take more (storage/spool.py)
     │   └── OverloadedError         too much waits to be committed (429)
     ├── UndeclaredError      code used an instrument or attribute that the catalogue doesn't declare
     └── RejectedError        something sent to the gateway is refused (domain/rejection.py)

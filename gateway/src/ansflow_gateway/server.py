@@ -13,6 +13,7 @@ from ansflow_gateway.app import build_app
 from ansflow_gateway.config import OPTIONS, Settings
 from ansflow_gateway.errors import ListenError
 from ansflow_gateway.web.drain import DRAIN
+from ansflow_gateway.web.tls import build_context
 
 _LOG: Final = logging.getLogger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -33,6 +34,7 @@ async def serve(settings: Settings) -> None:
 
     Raises:
         ListenError: The address can't be listened on.
+        StoreRefusedError: The store must not be used.
     """
     # Bound before anything is started: a second gateway must not push metrics under the first one's identity.
     listener = listen(settings.host, settings.port)
@@ -44,10 +46,12 @@ async def serve(settings: Settings) -> None:
     runner = build_runner(settings, port)
     try:
         await runner.setup()
-        site = web.SockSite(runner, listener, backlog=_BACKLOG)
+        context = build_context(settings.tls) if settings.tls else None
+        site = web.SockSite(runner, listener, backlog=_BACKLOG, ssl_context=context)
         await site.start()
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-        _LOG.info("listening", extra={"url": f"http://{shown}:{port}", "version": __version__})
+        url = f"{'https' if context else 'http'}://{shown}:{port}"
+        _LOG.info("listening", extra={"url": url, "version": __version__})
         await stop.wait()
         _LOG.info("stopping")
         for number in _SIGNALS:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from ansflow_gateway.config.sources import Given
-from ansflow_gateway.domain.urls import is_http
+from ansflow_gateway.domain.urls import is_http, is_probe_url
 from ansflow_gateway.web import secrets, tls, tokens
 from ansflow_gateway.web.reloading import Reloaded
 from ansflow_gateway.web.secrets import SecretSetting
@@ -92,11 +92,14 @@ def one_of(given: Given, choices: Mapping[str, ValueT]) -> ValueT:
 
 def services(given: Given) -> Mapping[str, str]:
     """Read pairs of name and URL."""
-    expected = "name=URL pairs separated by commas, with names of letters, digits and ._- and http(s) URLs"
+    expected = (
+        "name=URL pairs separated by commas, with names of letters, digits and ._- and http(s), ws(s) or "
+        "tcp://host:port URLs"
+    )
     found: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in given.text.split(","))):
         name, _, url = pair.partition("=")
-        if not (_SERVICE_NAME.fullmatch(name) and is_http(url)):
+        if not (_SERVICE_NAME.fullmatch(name) and is_probe_url(url)):
             raise given.wrong(expected)
         if name in found:
             raise given.wrong(f"each name once, not {name!r} twice")

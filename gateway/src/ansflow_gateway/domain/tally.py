@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ansflow_gateway.domain.events import EventType
-from ansflow_gateway.domain.rejection import Reason
+from ansflow_gateway.domain.rejection import Reason, Rejection
 from ansflow_gateway.domain.store import Verdict
 
 
@@ -14,8 +14,13 @@ class EventTally(Protocol):
         """Count events that were valid, as accepted or as duplicates."""
         ...
 
-    def rejected(self, reason: Reason) -> None:
-        """Count a refusal: of an event, or of a request that held none."""
+    def rejected(self, rejection: Rejection, path: str) -> None:
+        """Count a refusal: of an event, or of a request that held none.
+
+        Args:
+            rejection: Why it is refused.
+            path: The path of the request.
+        """
         ...
 
     def unsupported(self, system: str, kind: str) -> None:

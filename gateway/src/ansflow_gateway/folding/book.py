@@ -66,6 +66,10 @@ class _Beginning(msgspec.Struct):
     at: float
 
 
+class _Kept(msgspec.Struct):
+    data: bytes
+
+
 class Book:
     """Folds the journal; see `domain.store.Fold`.
 
@@ -78,18 +82,27 @@ class Book:
 
     def __init__(self, options: BookOptions, clock: Callable[[], float] = time.time) -> None:
         self.table = Table(b.METERS, options.series_limit)
+        self.noticed: Callable[[], None] = _nothing
+        """Called, from any thread, after the table may have changed; whoever exports it sets it."""
         self._options = options
         self._clock = clock
+        self._start()
+
+    def _start(self) -> None:
+        """Begin with nothing: a gateway that comes to lead again has an older state than the store."""
+        options = self._options
+        self.table.clear()
         self._now = 0.0
         self._overflowed: dict[str, int] = {}
         self._pipelines = Pipelines(
             self.table, options.run_deadline, options.start_deadline, traced=options.traced
         )
         self._tasks = Tasks(options.run_deadline)
-        self._projects = Projects(ActiveProjects(options.active_window, clock))
+        self._projects = Projects(ActiveProjects(options.active_window, self._clock))
         self._dora = Dora(options.series_limit)
         self._outbox = Outbox()
         self._beginning = StateMap("beginning", _Beginning)
+        self._kept = StateMap("kept", _Kept)
         self._maps: dict[str, StateMap[Any]] = {
             each.prefix: each
             for each in (
@@ -99,6 +112,7 @@ class Book:
                 *self._dora.maps,
                 self._outbox.map,
                 self._beginning,
+                self._kept,
             )
         }
 
@@ -111,8 +125,9 @@ class Book:
     # The fold: the store's thread.
 
     def load(self, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Take over a saved state; see `Fold.load`."""
+        """Take over a saved state, in place of the present one; see `Fold.load`."""
         with self.table.lock:
+            self._start()
             for row, encoded in rows:
                 prefix, _, key = row.partition("\0")
                 if prefix == tables.PREFIX:
@@ -134,6 +149,7 @@ class Book:
                 self._tasks.expire(self._now)
                 self._dora.expire(self._now)
                 self._count_overflow()
+        self.noticed()
 
     def changed(self) -> Sequence[StateRow]:
         """Return what is to be saved; see `Fold.changed`."""
@@ -156,6 +172,7 @@ class Book:
                     self._gauge(b.WORKERS, (state,), count, now)
             self._dora_gauges(now)
             self.table.expire(now - self._options.gauge_ttl)
+        self.noticed()
 
     def overdue(self) -> Sequence[Event]:
         """Return the events that give up what runs lack, to be stored; `again` takes back what wasn't."""
@@ -189,6 +206,17 @@ class Book:
         """Forget spans that were exported."""
         with self.table.lock:
             self._outbox.exported(keys)
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep something of another part's over restarts."""
+        with self.table.lock:
+            self._kept.put(name, _Kept(data))
+
+    def kept(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+        with self.table.lock:
+            kept = self._kept.get(name)
+            return kept.data if kept else None
 
     def _apply(self, event: Event, received_at: float) -> None:
         self._now = max(self._now, received_at)
@@ -237,6 +265,10 @@ class Book:
         series = self.table.find(meter, labels)
         if series is None or series.point != value or now - series.updated > self._options.gauge_ttl / 4:
             self.table.set(meter, labels, value, now)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _event(abandoned: RunAbandoned) -> Event:

@@ -151,12 +151,21 @@ class Table:
     def __init__(self, meters: Iterable[TableMeter], limit: int) -> None:
         self.lock = threading.Lock()
         self.meters: Mapping[str, TableMeter] = {meter.declaration.name: meter for meter in meters}
-        self.overflowed: dict[str, Offenders] = {name: Offenders() for name in self.meters}
-        self._series: dict[str, dict[tuple[str, ...], Series]] = {name: {} for name in self.meters}
+        self._subscribers: list[Changes] = []
+        self._series: dict[str, dict[tuple[str, ...], Series]] = {}
+        self.clear()
         self._admit = {name: max(1, limit + 1 - meter.overflows) for name, meter in self.meters.items()}
+
+    def clear(self) -> None:
+        """Remove all series, unsaved; for the owner, before a saved state is loaded."""
+        for group in self._series.values():
+            for series in group.values():
+                series.removed = True
+                self._tell(series)
+        self.overflowed = {name: Offenders() for name in self.meters}
+        self._series = {name: {} for name in self.meters}
         self._admitted = dict.fromkeys(self.meters, 0)
         self._unsaved: dict[Series, None] = {}
-        self._subscribers: list[Changes] = []
 
     # Recording: the owner, holding the lock.
 
@@ -195,7 +204,6 @@ class Table:
         series = self._find(meter, labels, None)
         before = series.point
         if not isinstance(before, HistogramPoint) or len(before.buckets) != size:
-            # A release may have other bounds: the sums go on, what lies between old bounds is put above them.
             before = _rebucketed(before, size)
         place = bisect_left(bounds, value)
         buckets = list(before.buckets)
@@ -326,8 +334,12 @@ class Table:
         saved = _DECODE(encoded)
         is_histogram = isinstance(saved.point, HistogramPoint)
         if is_histogram is (meter.declaration.kind is Kind.HISTOGRAM):
-            series = self._create(meter, tuple(labels), saved.point)
+            point, size = saved.point, len(meter.declaration.bounds) + 1
+            if isinstance(point, HistogramPoint) and len(point.buckets) != size:
+                point = _rebucketed(point, size)  # a release has other bounds
+            series = self._create(meter, tuple(labels), point)
             series.updated = saved.updated
+            self._tell(series)
 
     def _find(self, meter: TableMeter, labels: tuple[str, ...], initial: float | None) -> Series:
         name = meter.declaration.name
@@ -359,6 +371,9 @@ class Table:
     def _changed(self, series: Series, at: float) -> None:
         series.updated = max(series.updated, at)
         self._unsaved[series] = None
+        self._tell(series)
+
+    def _tell(self, series: Series) -> None:
         for subscriber in self._subscribers:
             subscriber.pending[series] = None
 

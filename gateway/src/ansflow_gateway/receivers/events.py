@@ -70,7 +70,7 @@ async def post_events(request: web.Request) -> web.Response:
             case Mode.BATCH:
                 return await _take_batch(request, await _fast_batch(body) or await _strict_batch(body))
     except RejectedError as error:
-        request.app[TALLY].rejected(error.rejection.reason)
+        request.app[TALLY].rejected(error.rejection, PATH)
         return problem.response(error.rejection)
 
 
@@ -145,7 +145,7 @@ async def _take_batch(request: web.Request, judged: Sequence[Judged]) -> web.Res
     if len(events) < len(judged):
         for item in judged:
             if isinstance(item, Rejection):
-                tally.rejected(item.reason)
+                tally.rejected(item, PATH)
             elif isinstance(item, Unsupported):
                 tally.unsupported(item.system, item.kind)
     return answers.batch(judged, verdicts, minimal=answers.prefers_minimal(request))

@@ -116,7 +116,8 @@ async def take_lead(connection: Connection) -> Progress | None:
         "UPDATE ansflow_progress SET epoch = epoch + 1 RETURNING epoch, state_position, compacted_position"
     )
     last, entries = await connection.fetchrow("SELECT MAX(seq), COUNT(*) FROM ansflow_journal")
-    return Progress(*row, last=row["compacted_position"] if last is None else last, entries=entries)
+    epoch, state_position, compacted = row
+    return Progress(epoch, state_position, compacted, compacted if last is None else last, entries)
 
 
 async def state(connection: Connection) -> list[tuple[str, bytes]]:

@@ -28,7 +28,7 @@ _BASIC: Final = 'Basic realm="ansflow-gateway"'
 
 
 def require_token(
-    tokens: Callable[[], Sequence[ProducerToken]], rejected: Callable[[web.Request, Reason], None]
+    tokens: Callable[[], Sequence[ProducerToken]], rejected: Callable[[web.Request, Rejection], None]
 ) -> Middleware:
     """Make the middleware that asks for a token.
 
@@ -56,16 +56,18 @@ def require_token(
         if token is not None and scope in token.scopes:
             return await handler(request)
         if token is not None:
-            rejected(request, Reason.FORBIDDEN)
             got = f"one for {', '.join(sorted(token.scopes))}"
+            forbidden = Rejection(Reason.FORBIDDEN, "authorization", f"a token for {scope}", got)
+            rejected(request, forbidden)
             return problem.response(
-                Rejection(Reason.FORBIDDEN, "authorization", f"a token for {scope}", got),
+                forbidden,
                 {"WWW-Authenticate": f'{_BEARER}, error="insufficient_scope", scope="{scope}"'},
             )
-        rejected(request, Reason.UNAUTHORIZED)
         got = f"a {scheme[:20]} credential that isn't valid" if scheme else "no credentials"
+        unknown = Rejection(Reason.UNAUTHORIZED, "authorization", "Bearer and a token of the gateway's", got)
+        rejected(request, unknown)
         return problem.response(
-            Rejection(Reason.UNAUTHORIZED, "authorization", "Bearer and a token of the gateway's", got),
+            unknown,
             {"WWW-Authenticate": f"{_BASIC}, {_BEARER}" if basic else _BEARER},
         )
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from ansflow_gateway.domain.events import Event, EventType
-from ansflow_gateway.domain.rejection import Reason
+from ansflow_gateway.domain.rejection import Reason, Rejection
 from ansflow_gateway.domain.store import Entry, StateRow, Verdict
 from ansflow_gateway.receivers.webhooks.hooks import HOOKS, Hook, Secrets, build_verifiers
 from ansflow_gateway.receivers.webhooks.receiver import MAX_BODY_BYTES, WEBHOOKS, WebhookReceiver, routes
@@ -61,9 +61,9 @@ class Counts(Counter[str]):
         """Count events that were sent away."""
         self[f"shed {reason}"] += count
 
-    def rejected(self, reason: Reason) -> None:
+    def rejected(self, rejection: Rejection, path: str) -> None:
         """Count a refusal."""
-        self[f"rejected {reason}"] += 1
+        self[f"rejected {rejection.reason}"] += 1
 
     def unsupported(self, system: str, kind: str) -> None:
         """Count an event that says nothing known."""

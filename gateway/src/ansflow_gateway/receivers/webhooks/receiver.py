@@ -90,7 +90,7 @@ class WebhookReceiver:
             strict_json.inspect(decoded)
             outcome = hook.translate(Delivery(headers, decoded))
         except RejectedError as error:
-            self._tally.rejected(error.rejection.reason)
+            self._tally.rejected(error.rejection, hook.path)
             return problem.response(error.rejection)
         if isinstance(outcome, Unsupported):
             self._tally.unsupported(outcome.system, outcome.kind)
