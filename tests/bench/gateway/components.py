@@ -10,7 +10,7 @@ from .scrape import SIZES, Cost, Scrapes, measure
 __all__ = ["sampling", "scrapes"]
 
 SCRAPE_SHARE = 0.1
-"""Of the time of `generate_latest` may a scrape take, 99 times of 100, where 1 % of the series changed."""
+"""Of the time of `generate_latest` may a scrape take, where 1 % of the series changed."""
 
 SAMPLING_SHARE = 0.005
 """Of one core may the sampler take."""
@@ -92,9 +92,9 @@ def _row(measured: Scrapes) -> list[str]:
 
 def _target(measured: Scrapes) -> Target:
     theirs = quantile(_ms(measured.theirs), 0.5)
-    ours = quantile(_ms(measured.ours), 0.99)
+    ours = max(_ms(measured.ours))  # so few have no p99; it isn't beyond the slowest
     return Target(
-        f"p99 of a scrape of {measured.series:,} series, over the time of `generate_latest`",
+        f"Slowest of {len(measured.ours)} scrapes of {measured.series:,} series over `generate_latest`, median",
         f"< {SCRAPE_SHARE:g}",
         f"**{ours / theirs:.4f}** ({ours:.2f} ms of {theirs:.0f} ms)",
         ours < SCRAPE_SHARE * theirs,

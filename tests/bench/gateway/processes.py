@@ -271,10 +271,15 @@ def total(exposition: str, name: str, **labels: str) -> float:
         The sum; 0 where there are none.
     """
     wanted = {f'{label}="{value}"' for label, value in labels.items()}
-    line = re.compile(rf"^{re.escape(name)}(?:\{{(.*)\}})? (\S+)", re.MULTILINE)
+    line = re.compile(rf"^{re.escape(name)}(?:\{{({_LABELS})\}})? (\S+)", re.MULTILINE)
     return sum(
-        float(value) for given, value in line.findall(exposition) if all(label in given for label in wanted)
+        float(value) for given, value in line.findall(exposition) if wanted <= set(_LABEL.findall(given))
     )
+
+
+_ONE_LABEL = r'\w+="(?:[^"\\\n]|\\.)*"'
+_LABELS = rf"(?:{_ONE_LABEL},?)*"
+_LABEL = re.compile(_ONE_LABEL)
 
 
 def _binary(name: str) -> str:
