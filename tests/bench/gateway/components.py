@@ -94,7 +94,7 @@ def _target(measured: Scrapes) -> Target:
     theirs = quantile(_ms(measured.theirs), 0.5)
     ours = max(_ms(measured.ours))  # so few have no p99; it isn't beyond the slowest
     return Target(
-        f"Slowest of {len(measured.ours)} scrapes of {measured.series:,} series over `generate_latest`, median",
+        f"Slowest of {len(measured.ours)} scrapes of {measured.series:,} series over `generate_latest`",
         f"< {SCRAPE_SHARE:g}",
         f"**{ours / theirs:.4f}** ({ours:.2f} ms of {theirs:.0f} ms)",
         ours < SCRAPE_SHARE * theirs,
