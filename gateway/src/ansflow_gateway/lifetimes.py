@@ -19,7 +19,7 @@ from ansflow_gateway import __version__
 from ansflow_gateway.config import Settings
 from ansflow_gateway.domain.availability import Availability
 from ansflow_gateway.domain.watch import Watched
-from ansflow_gateway.errors import OverloadedError, StoreUnavailableError
+from ansflow_gateway.errors import OverloadedError, StoreRefusedError, StoreUnavailableError
 from ansflow_gateway.exporters.otlp import SteadyExporter, build_push_reader
 from ansflow_gateway.exporters.prometheus import PrometheusPage
 from ansflow_gateway.exporters.push import PushReader
@@ -32,6 +32,7 @@ from ansflow_gateway.meters.events import EventMeters
 from ansflow_gateway.meters.gateway import GatewayMeters
 from ansflow_gateway.meters.health import HealthMeters
 from ansflow_gateway.meters.instruments import Instruments
+from ansflow_gateway.otel_variables import DEFAULT
 from ansflow_gateway.prober.probe import ProbeResult, Target
 from ansflow_gateway.prober.prober import HealthProber
 from ansflow_gateway.receivers import events
@@ -99,6 +100,7 @@ def recording(
     """
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
+        _make_state_directory(settings)
         book = app[BOOK] = Book(_book_options(settings), wall_clock)
         store = app[STORE] = open_store(str(settings.store), book, _store_options(app, settings, wall_clock))
         await store.open()
@@ -127,6 +129,18 @@ def recording(
             _LOG.warning("the last metrics weren't pushed", extra={"problem": state.problem})
 
     return lifetime
+
+
+def _make_state_directory(settings: Settings) -> None:
+    """Make the default store's directory; one that the user names is to be there, as it may be mistyped."""
+    if isinstance(settings.store, Path) and settings.origins["store"] == DEFAULT:
+        try:
+            settings.store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreRefusedError(
+                f"the directory {settings.store.parent} can't be made: {error.strerror}; "
+                "--store names another"
+            ) from error
 
 
 def _book_options(settings: Settings) -> BookOptions:

@@ -23,6 +23,7 @@ ABOUT_EVENTS = {
     for name, case in CORPUS.items()
     if "event" in case["request"]
     and case["answer"]["status"] != 415
+    and "headers" not in case["request"]
     and "batch" not in case["request"]["content_type"]
 }
 COUNTED = {

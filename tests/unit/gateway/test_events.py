@@ -97,19 +97,6 @@ async def test_a_rejected_event_does_not_claim_its_id(gateway: Gateway) -> None:
     assert (await gateway.send(event))[0] == 202
 
 
-async def test_a_duplicate_beyond_the_window_is_counted_again(
-    start_gateway: StartGateway,
-) -> None:
-    """The bounded window forgets the oldest identity first, and keeps the others."""
-    gateway = await start_gateway(dedup_window="2")
-    first, second, third = run_finished(), run_finished(), run_finished()
-    for event in (first, second, third):
-        assert (await gateway.send(event))[0] == 202
-    assert (await gateway.send(third))[0] == 200
-    assert (await gateway.send(second))[0] == 200
-    assert (await gateway.send(first))[0] == 202
-
-
 async def test_a_batch_has_a_verdict_for_each_item(gateway: Gateway) -> None:
     """New, repeated within the batch, and bad items are told apart by index."""
     event = run_finished()
@@ -119,7 +106,8 @@ async def test_a_batch_has_a_verdict_for_each_item(gateway: Gateway) -> None:
     assert [item["verdict"] for item in body["items"]] == ["accepted", "duplicate", "rejected", "accepted"]
     assert [item["index"] for item in body["items"]] == [0, 1, 2, 3]
     assert body["items"][2]["problem"]["field"] == "specversion"
-    assert gateway.values("ansflow.gateway.events.accepted") == {
+    accepted = gateway.values("ansflow.gateway.events.accepted")
+    assert {attributes: count for attributes, count in accepted.items() if count} == {
         series(event_type=RUN_FINISHED): 1,
         series(event_type=USER_ACTIVITY): 1,
     }
@@ -164,8 +152,8 @@ async def test_optional_and_unknown_members_are_taken(gateway: Gateway) -> None:
 async def test_beyond_the_limit_runs_share_an_overflow_series(
     start_gateway: StartGateway,
 ) -> None:
-    """Ten label sets are admitted; ninety projects more make one series a result; the total stays exact."""
-    gateway = await start_gateway(series_limit="10")
+    """Of 21 and one series twelve are the overflow's; ninety projects share it; the total stays exact."""
+    gateway = await start_gateway(series_limit="21")
     for n in range(100):
         await gateway.send(run_finished(project=f"p-{n}", result="success" if n % 2 else "failure"))
     runs = gateway.values("cicd.pipeline.run.duration")
@@ -210,20 +198,22 @@ async def test_active_projects_follow_the_window(
 ) -> None:
     """A project counts for the window after its latest run; a late report of an old run doesn't count."""
     gateway = await start_gateway(active_window="3600")
-    none = series()
-    assert gateway.values("ansflow.active_projects") == {none: 0}
+
+    async def active(count: int) -> None:
+        def counted() -> None:
+            assert gateway.values("ansflow.active_projects") == {series(): count}
+
+        await eventually(counted)
+
+    await active(0)
     await gateway.send(run_finished(project="a"))
     gateway.clock.now += 3000
     await gateway.send(run_finished(project="b"))
     await gateway.send(run_finished(project="old") | {"time": "2020-01-01T00:00:00Z"})
     await gateway.send(run_finished(project="future") | {"time": "2999-01-01T00:00:00Z"})
-    assert gateway.values("ansflow.active_projects") == {none: 3}
+    await active(3)
     gateway.clock.now += 601
     await gateway.send(run_finished(project="b"))
-    assert gateway.values("ansflow.active_projects") == {none: 2}
+    await active(2)
     gateway.clock.now += 3601
-
-    def emptied() -> None:
-        assert gateway.values("ansflow.active_projects") == {none: 0}
-
-    await eventually(emptied)
+    await active(0)

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from ansflow_gateway.app import PUSHING
 from ansflow_gateway.exporters.otlp import REMIND_AFTER_S, SteadyExporter
+from ansflow_gateway.lifetimes import PUSHING
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from support.gateway import StartGateway, eventually, run_finished
 from support.otlp_receiver import OtlpReceiver

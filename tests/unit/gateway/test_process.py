@@ -31,7 +31,7 @@ def environment(**variables: str) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSFLOW_", "OTEL_"))
     }
-    return inherited | {"OTEL_METRICS_EXPORTER": "none"} | variables
+    return inherited | {"OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "none"} | variables
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -66,6 +66,12 @@ class Process:
 
 
 Start = Callable[..., Process]
+
+
+@pytest.fixture(autouse=True)
+def state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test's gateways a place of their own for the store."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -134,6 +140,7 @@ def test_a_signal_ends_it_with_a_last_push(start: Start, number: signal.Signals)
         assert process.stop(number) == 0
         assert pushed_runs(receiver) == [7]
     lines = process.log.read_text().splitlines()
+    assert "a new store was made" in lines.pop(0)
     said = [found[1] if (found := re.search(r"msg=(\w+)", line)) else line for line in lines]
     assert said == ["listening", "stopping", "stopped"]
 
@@ -246,7 +253,7 @@ def test_check_prints_the_effective_configuration_without_secrets() -> None:
     ended = run("serve", "--check", "--port", "1", ANSFLOW_GATEWAY_TOKEN="correct-horse-battery")
     assert ended.returncode == 0
     shown = json.loads(ended.stdout)
-    assert (shown["port"], shown["token"]) == (1, "***")
+    assert (shown["port"]["value"], shown["token"]["value"]) == (1, "***")
     assert "correct-horse" not in ended.stdout + ended.stderr
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from ansflow_gateway.config import OPTIONS, Option
 from ansflow_gateway.domain.events import EventType
-from ansflow_gateway.meters.catalogue import CATALOGUE, Declaration
+from ansflow_gateway.meters.catalogue import CATALOGUE
+from ansflow_gateway.meters.declaration import Declaration
 from support.programs import ROOT
 
 README = ROOT / "gateway" / "README.md"

@@ -135,5 +135,13 @@ def _joined(data: MetricsData, table: ResourceMetrics | None) -> MetricsData:
         return MetricsData(resource_metrics=[table])
     # A reader belongs to one provider, which has one resource: the table's.
     (only,) = data.resource_metrics
-    joined = replace(only, scope_metrics=[*only.scope_metrics, *table.scope_metrics])
-    return MetricsData(resource_metrics=[joined])
+    scopes = list(only.scope_metrics)
+    for added in table.scope_metrics:
+        for place, scope in enumerate(scopes):
+            if scope.scope == added.scope:
+                # One entry a scope: of two, the encoder sends the last alone.
+                scopes[place] = replace(scope, metrics=[*scope.metrics, *added.metrics])
+                break
+        else:
+            scopes.append(added)
+    return MetricsData(resource_metrics=[replace(only, scope_metrics=scopes)])

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
-from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from ansflow_gateway.errors import UndeclaredError
 from ansflow_gateway.meters.catalogue import CATALOGUE
 from ansflow_gateway.meters.declaration import Declaration, Kind
 
 Attributes = Mapping[str, str]
-
-InstrumentT = TypeVar("InstrumentT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +40,15 @@ class Instruments:
 
     def __init__(self, meter: Meter) -> None:
         self._meter: Final = meter
-        self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
         for declared in CATALOGUE.values():
-            if declared.tabled:
-                continue
-            if declared.kind is Kind.COUNTER:
-                self._counters[declared.name] = meter.create_counter(
-                    declared.name, declared.unit, declared.description
-                )
-            elif declared.kind is Kind.HISTOGRAM:
+            if declared.kind is Kind.HISTOGRAM and not declared.tabled:
                 self._histograms[declared.name] = meter.create_histogram(
                     declared.name,
                     declared.unit,
                     declared.description,
                     explicit_bucket_boundaries_advisory=declared.bounds,
                 )
-
-    def add(self, declaration: Declaration, amount: int, attributes: Attributes) -> None:
-        """Add to a counter.
-
-        Args:
-            declaration: The counter, out of the catalogue.
-            amount: How much, not negative.
-            attributes: Of the declared ones.
-
-        Raises:
-            UndeclaredError: The instrument or an attribute isn't declared.
-        """
-        check(declaration, attributes)
-        self._of(self._counters, declaration).add(amount, attributes)
 
     def record(self, declaration: Declaration, value: float, attributes: Attributes) -> None:
         """Record into a histogram.
@@ -85,7 +62,11 @@ class Instruments:
             UndeclaredError: The instrument or an attribute isn't declared.
         """
         check(declaration, attributes)
-        self._of(self._histograms, declaration).record(value, attributes)
+        try:
+            histogram = self._histograms[declaration.name]
+        except KeyError as error:
+            raise UndeclaredError(f"{declaration.name} is declared as a {declaration.kind}") from error
+        histogram.record(value, attributes)
 
     def observe(self, declaration: Declaration, read: Observe) -> None:
         """Make an observable instrument that reads its values when it is collected.
@@ -116,13 +97,6 @@ class Instruments:
                 raise UndeclaredError(
                     f"{declaration.name} is declared as a {declaration.kind}, not observable"
                 )
-
-    @staticmethod
-    def _of(made: Mapping[str, InstrumentT], declaration: Declaration) -> InstrumentT:
-        try:
-            return made[declaration.name]
-        except KeyError as error:
-            raise UndeclaredError(f"{declaration.name} is declared as a {declaration.kind}") from error
 
 
 def check(declaration: Declaration, attributes: Attributes) -> None:

@@ -2,6 +2,11 @@
 
 import psutil
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from ansflow_gateway.domain.system import Process
 
 
@@ -24,7 +29,8 @@ class ProcessReader:
         with process.oneshot():  # one read of each file of procfs for all that is asked of it
             cpu = process.cpu_times()
             memory = process.memory_info()
-            switches = process.num_ctx_switches() if hasattr(process, "num_ctx_switches") else None
+            # Those of all threads: what psutil tells are the main thread's alone.
+            usage = resource.getrusage(resource.RUSAGE_SELF) if resource else None
             return Process(
                 user_s=cpu.user,
                 system_s=cpu.system,
@@ -32,6 +38,6 @@ class ProcessReader:
                 virtual=memory.vms,
                 threads=process.num_threads(),
                 file_descriptors=process.num_fds() if hasattr(process, "num_fds") else None,
-                voluntary_switches=switches.voluntary if switches else None,
-                involuntary_switches=switches.involuntary if switches else None,
+                voluntary_switches=usage.ru_nvcsw if usage else None,
+                involuntary_switches=usage.ru_nivcsw if usage else None,
             )
