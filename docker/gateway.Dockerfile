@@ -24,6 +24,8 @@ FROM ${PYTHON_IMAGE}
 COPY --from=build /app/.venv /app/.venv
 COPY docker/probe.py /app/probe.py
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The event store's place: a volume that is empty takes the owner of the directory it is mounted on.
+RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/ansflow
 USER 10001:10001
 EXPOSE 8080
 ENTRYPOINT ["ansflow-gateway"]

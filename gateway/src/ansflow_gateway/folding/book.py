@@ -28,6 +28,7 @@ from ansflow_gateway.domain.store import Entry, StateRow
 from ansflow_gateway.domain.traces import SpanFacts
 from ansflow_gateway.folding import activities
 from ansflow_gateway.folding.dora import Dora
+from ansflow_gateway.folding.dora_figures import DoraFigures
 from ansflow_gateway.folding.outbox import Outbox
 from ansflow_gateway.folding.pipelines import Pipelines, RecentRun
 from ansflow_gateway.folding.projects import Projects
@@ -103,18 +104,16 @@ class Book:
         self._outbox = Outbox()
         self._beginning = StateMap("beginning", _Beginning)
         self._kept = StateMap("kept", _Kept)
-        self._maps: dict[str, StateMap[Any]] = {
-            each.prefix: each
-            for each in (
-                *self._pipelines.maps,
-                *self._tasks.maps,
-                *self._projects.maps,
-                *self._dora.maps,
-                self._outbox.map,
-                self._beginning,
-                self._kept,
-            )
-        }
+        maps: tuple[StateMap[Any], ...] = (
+            *self._pipelines.maps,
+            *self._tasks.maps,
+            *self._projects.maps,
+            *self._dora.maps,
+            self._outbox.map,
+            self._beginning,
+            self._kept,
+        )
+        self._maps = {each.prefix: each for each in maps}
 
     @property
     def began_at(self) -> float:
@@ -136,7 +135,7 @@ class Book:
                     self._maps[prefix].load(key, encoded)
             if self._beginning.get("") is None:
                 self._beginning.put("", _Beginning(self._clock()))
-            for part in (self._pipelines, self._tasks, self._projects, self._outbox):
+            for part in (self._pipelines, self._tasks, self._projects, self._dora, self._outbox):
                 part.loaded()
 
     def apply(self, entries: Sequence[Entry]) -> None:
@@ -192,7 +191,7 @@ class Book:
         with self.table.lock:
             return self._pipelines.recent()
 
-    def dora(self) -> Sequence[Any]:
+    def dora(self) -> Sequence[DoraFigures]:
         """Return the DORA figures of all projects, environments and windows."""
         with self.table.lock:
             return self._dora.figures(self._clock())

@@ -1,11 +1,8 @@
 """The gateway's own process."""
 
-import psutil
+import sys
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+import psutil
 
 from ansflow_gateway.domain.system import Process
 
@@ -30,7 +27,7 @@ class ProcessReader:
             cpu = process.cpu_times()
             memory = process.memory_info()
             # Those of all threads: what psutil tells are the main thread's alone.
-            usage = resource.getrusage(resource.RUSAGE_SELF) if resource else None
+            switches = _switches()
             return Process(
                 user_s=cpu.user,
                 system_s=cpu.system,
@@ -38,6 +35,15 @@ class ProcessReader:
                 virtual=memory.vms,
                 threads=process.num_threads(),
                 file_descriptors=process.num_fds() if hasattr(process, "num_fds") else None,
-                voluntary_switches=usage.ru_nvcsw if usage else None,
-                involuntary_switches=usage.ru_nivcsw if usage else None,
+                voluntary_switches=switches[0] if switches else None,
+                involuntary_switches=switches[1] if switches else None,
             )
+
+
+def _switches() -> tuple[int, int] | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw, usage.ru_nivcsw

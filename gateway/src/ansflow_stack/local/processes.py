@@ -67,7 +67,7 @@ def declare(
     processes = [
         _collector(checkout, run, collector, at),
         _prometheus(run, prometheus, at),
-        _gateway(at, selection),
+        _gateway(at, run, selection),
     ]
     if selection.examples:
         processes += [_outside(at), _fastapi(run, at), _django(run, at)]
@@ -154,7 +154,7 @@ def _prometheus(run: RunDirectory, binary: Path, at: Mapping[Port, str]) -> Proc
     )
 
 
-def _gateway(at: Mapping[Port, str], selection: Selection) -> Process:
+def _gateway(at: Mapping[Port, str], run: RunDirectory, selection: Selection) -> Process:
     services = {"fastapi": ports.FASTAPI, "django": ports.DJANGO} if selection.examples else {}
     return Process(
         name="gateway",
@@ -164,6 +164,8 @@ def _gateway(at: Mapping[Port, str], selection: Selection) -> Process:
         env={
             "ANSFLOW_GATEWAY_HOST": HOST,
             "ANSFLOW_GATEWAY_PORT": str(ports.GATEWAY.number(os.environ)),
+            "ANSFLOW_GATEWAY_STORE": str(run.data / "gateway.sqlite3"),
+            "ANSFLOW_GATEWAY_PROMETHEUS_URL": at[ports.PROMETHEUS],
             "ANSFLOW_GATEWAY_SERVICES": ",".join(
                 f"{name}={at[port]}/health/" for name, port in services.items()
             ),
@@ -171,6 +173,7 @@ def _gateway(at: Mapping[Port, str], selection: Selection) -> Process:
         },
         ready_url=f"{at[ports.GATEWAY]}/health/ready",
         urls={
+            "Gateway: status page": f"{at[ports.GATEWAY]}/",
             "Gateway: health": f"{at[ports.GATEWAY]}/health/",
             "Gateway: its own metrics": f"{at[ports.GATEWAY]}/metrics",
         },

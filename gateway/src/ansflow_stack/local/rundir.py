@@ -35,7 +35,7 @@ class RunDirectory:
 
     @property
     def data(self) -> Path:
-        """Databases of the example services, and the Collector's trace and log files."""
+        """Databases of the gateway and of the example services, and the Collector's trace and log files."""
         return self.path / "data"
 
     @property

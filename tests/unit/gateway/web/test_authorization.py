@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from ansflow_gateway.domain.rejection import Reason
+from ansflow_gateway.domain.rejection import Reason, Rejection
 from ansflow_gateway.web import tokens
 from ansflow_gateway.web.authorization import require_token
 from ansflow_gateway.web.tokens import ProducerToken, Scope
@@ -48,8 +48,8 @@ async def guarded() -> AsyncIterator[Guarded]:
     valid: list[ProducerToken] = []
     refused: Counter[Reason] = Counter()
 
-    def count(_: web.Request, reason: Reason) -> None:
-        refused[reason] += 1
+    def count(_: web.Request, rejection: Rejection) -> None:
+        refused[rejection.reason] += 1
 
     app = web.Application(middlewares=[require_token(lambda: valid, count)])
     app.router.add_route("*", "/{path:.*}", answer)
