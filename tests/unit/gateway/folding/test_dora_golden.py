@@ -64,7 +64,7 @@ def seconds(moment: str) -> float:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", GOLDEN)
 async def test_a_story_has_the_figures_written_under_it(name: str, order: str, tmp_path: Path) -> None:
-    """They are those worked out by hand and those of the oracle, with late events and duplicates."""
+    """They are those worked out by hand and those of the oracle, with late events and duplicates, and stay so."""
     story, now = GOLDEN[name], seconds(GOLDEN[name]["now"])
     book = Book(BookOptions(), lambda: now)
     store = open_store(str(tmp_path / "store"), book, StoreOptions(clock=lambda: now))
@@ -72,9 +72,15 @@ async def test_a_story_has_the_figures_written_under_it(name: str, order: str, t
     try:
         verdicts = [(await store.apply([event]))[0] for event in ORDERS[order](events_of(story))]
         rows = [asdict(row) for row in book.dora()]
+        await store.close()
+        again = Book(BookOptions(), lambda: now)
+        store = open_store(str(tmp_path / "store"), again, StoreOptions(clock=lambda: now))
+        await store.open()
+        after_restart = [asdict(row) for row in again.dora()]
     finally:
         await store.close()
     assert rows == story["expected"]
+    assert after_restart == rows
     assert Verdict.DUPLICATE in verdicts or name == "mixed"
 
     told: list[Told] = [
