@@ -64,7 +64,7 @@ def seconds(moment: str) -> float:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", GOLDEN)
 async def test_a_story_has_the_figures_written_under_it(name: str, order: str, tmp_path: Path) -> None:
-    """They are those worked out by hand and those of the oracle, with late events and duplicates, and stay so."""
+    """They are those worked out by hand and the oracle's, late and duplicate events included, and stay so."""
     story, now = GOLDEN[name], seconds(GOLDEN[name]["now"])
     book = Book(BookOptions(), lambda: now)
     store = open_store(str(tmp_path / "store"), book, StoreOptions(clock=lambda: now))
