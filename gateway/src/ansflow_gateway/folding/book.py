@@ -95,6 +95,7 @@ class Book:
         self.table.clear()
         self._now = 0.0
         self._overflowed: dict[str, int] = {}
+        self._dora_told: tuple[Sequence[DoraFigures] | None, float] = (None, 0.0)
         self._pipelines = Pipelines(
             self.table, options.run_deadline, options.start_deadline, traced=options.traced
         )
@@ -246,7 +247,12 @@ class Book:
                 self._overflowed[name] = offenders.total
 
     def _dora_gauges(self, now: float) -> None:
-        for figures in self._dora.figures(now):
+        current = self._dora.figures(now)
+        told, told_at = self._dora_told
+        if current is told and now - told_at < self._options.gauge_ttl / 4:
+            return  # nor does what is over the limit count as overflowed each second
+        self._dora_told = current, now
+        for figures in current:
             labels = (figures.project, figures.environment, f"{figures.window_days}d")
             self._gauge(b.DORA_FREQUENCY, labels, figures.deployments_per_day, now)
             for meter, value in (

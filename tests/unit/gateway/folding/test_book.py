@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 from ansflow_gateway.domain.events import (
+    Deployed,
+    DeploymentKind,
     Event,
     EventType,
     IntegrationCall,
@@ -239,3 +241,24 @@ def test_gauges_go_after_their_time_and_counters_never() -> None:
     book.tick()
     assert book.table.value(b.PROJECT_STORAGE, ("p",)) is None
     assert book.table.value(b.PROJECT_CPU, ("p",)) == 3
+
+
+def test_dora_figures_are_gauges_by_window_and_overflow_once() -> None:
+    """Each window has a series; figures beyond the limit count as overflowed when new, not each tick."""
+    book = opened(BookOptions(series_limit=3))
+    book.apply(
+        entries(
+            [
+                Deployed(project, "production", DeploymentKind.DEPLOYED, T - 60, "1")
+                for project in ("shop", "till")
+            ]
+        )
+    )
+    book.tick()
+    shown = {series.labels for series in book.table.series(b.DORA_FREQUENCY)}
+    assert {labels[2] for labels in shown} == {"7d", "30d", "90d"}
+    name = "ansflow.dora.deployment.frequency"
+    overflowed = book.table.overflowed[name].total
+    assert overflowed > 0
+    book.tick()
+    assert book.table.overflowed[name].total == overflowed
