@@ -4,8 +4,6 @@ from ansflow_gateway.domain.events import IntegrationCall, ProjectUsage, UserAct
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters.table import Table
 
-UNKNOWN_ERROR = "_OTHER"
-
 
 def count(
     table: Table, event: UserActivity | IntegrationCall | ProjectUsage | WebSocketActivity, at: float
@@ -32,7 +30,7 @@ def _call(table: Table, call: IntegrationCall, at: float) -> None:
     status = "success" if call.success else "failed"
     table.add(b.INTEGRATION_CALLS, (call.integration_type, status), 1, at)
     if call.duration_s is not None:
-        error = "" if call.success else (call.error_type or UNKNOWN_ERROR)
+        error = "" if call.success else (call.error_type or b.UNKNOWN_ERROR)
         table.record(b.INTEGRATION_DURATION, (call.integration_type, status, error), call.duration_s, at)
 
 

@@ -15,9 +15,6 @@ from ansflow_gateway.folding.state import StateMap
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters.table import Table
 
-UNKNOWN_ERROR: Final = "_OTHER"
-"""`error.type` of a failure whose publisher doesn't say: the conventions' own fallback."""
-
 DEFAULT_TYPE: Final = "pipeline"
 
 RECENT: Final = 50
@@ -200,7 +197,7 @@ class Pipelines:
 
     def _count(self, state: RunState, at: float) -> SpanFacts | None:
         result = state.result
-        error = (state.error_type or UNKNOWN_ERROR) if result.failed else ""
+        error = (state.error_type or b.UNKNOWN_ERROR) if result.failed else ""
         pipeline_type = (state.finished.pipeline_type if state.finished else None) or DEFAULT_TYPE
         project, pipeline = state.project or UNKNOWN, state.pipeline or UNKNOWN
         labels = (project, pipeline, pipeline_type, result.value, error)

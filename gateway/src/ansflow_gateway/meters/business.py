@@ -27,6 +27,9 @@ EXECUTING: Final = "executing"
 RUN_STATES: Final = (PENDING, EXECUTING)
 """States of `cicd.pipeline.run.state` that the events tell of: nobody says when a run is cleaning up."""
 
+UNKNOWN_ERROR: Final = "_OTHER"
+"""`error.type` of a failure whose publisher doesn't say: the conventions' own fallback."""
+
 RUN_BOUNDS: Final = (
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
     *(1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
