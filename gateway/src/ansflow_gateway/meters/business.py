@@ -20,7 +20,9 @@ WORKER_STATE: Final = "cicd.worker.state"
 COMPONENT: Final = "cicd.system.component"
 PROJECT: Final = "ansflow.project.name"
 PIPELINE_TYPE: Final = "ansflow.pipeline.type"
-ENVIRONMENT: Final = "deployment.environment.name"
+ENVIRONMENT: Final = "ansflow.deployment.environment"
+"""Where something was deployed to. Not `deployment.environment.name`, which is where the gateway itself runs:
+as a resource's attribute it is a label of every series, and takes the place of a point's own."""
 
 PENDING: Final = "pending"
 EXECUTING: Final = "executing"
