@@ -11,10 +11,10 @@ import asyncpg
 import msgspec
 
 from ansflow_gateway.domain.events import Event
-from ansflow_gateway.domain.store import Fold, Verdict
+from ansflow_gateway.domain.store import Fold, Settled, Verdict
 from ansflow_gateway.errors import StoreRefusedError, StoreUnavailableError
 from ansflow_gateway.storage import postgres_journal as journal
-from ansflow_gateway.storage.intake import Call, Intake
+from ansflow_gateway.storage.intake import Group, Intake
 from ansflow_gateway.storage.options import COMPACTION_CHECK_S, COMPACTION_SLACK, StoreOptions
 from ansflow_gateway.storage.postgres_schema import Connection, connect, migrate
 from ansflow_gateway.storage.postgres_url import masked
@@ -55,8 +55,8 @@ class PostgresEventStore:
         self._url = url
         self._options = options or StoreOptions()
         self._fold = fold
-        self._queue: asyncio.Queue[Call | None] = asyncio.Queue()
-        self._intake = Intake(self._options.max_waiting, self._queue.put_nowait, self._options.committed)
+        self._queue: asyncio.Queue[Group | None] = asyncio.Queue()
+        self._intake = Intake(self._options, self._queue.put_nowait)
         self._writer: Connection = None
         self._leader: Connection = None
         # The leader's connection and the fold: one task at a time.
@@ -120,6 +120,10 @@ class PostgresEventStore:
         """Take events in; see `EventStore.apply`."""
         return await self._intake.offer(events)
 
+    def submit(self, events: Sequence[Event], settled: Settled) -> None:
+        """Take events in, and tell of them; see `EventStore.submit`."""
+        self._intake.submit(events, settled)
+
     async def close(self) -> None:
         """Commit what waits, save the state, give the lead away; see `EventStore.close`."""
         self._intake.close()
@@ -134,7 +138,8 @@ class PostgresEventStore:
         """Commit groups until told to stop: one of the two tasks."""
         stopping = False
         while not stopping:
-            group, stopping = await self._next_group()
+            group = await self._next_group()
+            stopping = group is None
             try:
                 if self._beyond_repair:
                     raise StoreUnavailableError(str(self._problem))
@@ -143,31 +148,25 @@ class PostgresEventStore:
                 if group:
                     await self._commit(group)
             except StoreUnavailableError as error:
-                self._intake.answer(group, error)
+                if group:
+                    self._intake.answer(group, error)
             except Exception as error:
                 # The task outlives what nobody foresaw, and whoever waits hears of it.
                 _LOGGER.exception("the store's task failed")
                 self._give_up(f"{type(error).__name__}: {error}; restart the gateway")
-                self._intake.answer(group, StoreUnavailableError(self._problem))
+                if group:
+                    self._intake.answer(group, StoreUnavailableError(self._problem))
 
-    async def _next_group(self) -> tuple[list[Call], bool]:
-        group: list[Call] = []
-        count = 0
+    async def _next_group(self) -> Group | None:
+        """Wait for a group, or until a lost connection is to be tried anew: an empty one."""
         patience = None if self._writer is not None or self._beyond_repair else self._options.probe_s
         try:
             async with asyncio.timeout(patience):
-                call = await self._queue.get()
-            while call is not None:
-                group.append(call)
-                count += len(call.records)
-                if count >= self._options.max_group:
-                    return group, False
-                call = self._queue.get_nowait()
-        except (TimeoutError, asyncio.QueueEmpty):
-            return group, False
-        return group, True
+                return await self._queue.get()
+        except TimeoutError:
+            return []
 
-    async def _commit(self, group: list[Call]) -> None:
+    async def _commit(self, group: Group) -> None:
         records = [record for call in group for record in call.records]
         try:
             verdicts = await journal.append(

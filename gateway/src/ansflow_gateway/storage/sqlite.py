@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from ansflow_gateway.domain.events import Event
-from ansflow_gateway.domain.store import Entry, Fold, Verdict
+from ansflow_gateway.domain.store import Entry, Fold, Settled, Verdict
 from ansflow_gateway.errors import StoreRefusedError, StoreUnavailableError
-from ansflow_gateway.storage.intake import Call, Intake
+from ansflow_gateway.storage.intake import Group, Intake
 from ansflow_gateway.storage.options import COMPACTION_CHECK_S, COMPACTION_SLACK, StoreOptions
 from ansflow_gateway.storage.records import Record, split_events
 from ansflow_gateway.storage.sqlite_journal import SqliteJournal
@@ -26,8 +26,8 @@ _LOGGER: Final = logging.getLogger(__name__)
 class SqliteEventStore:
     """Keeps the journal in a SQLite file, committed by one thread; see `EventStore`.
 
-    Calls of `apply` are put into a queue. The thread takes all that waits, decides each event against the
-    known keys, commits what is new as one block, has the fold apply it, and wakes the loop once. The keys of
+    Calls come to the thread in groups. It decides each event against the known keys, commits what is new as
+    one block, has the fold apply it, and wakes the loop once. The keys of
     the whole journal are held in memory: looked up in an index on the disk, random keys would cost a page
     each, written and read.
 
@@ -46,8 +46,8 @@ class SqliteEventStore:
         self._options = options or StoreOptions()
         self._fold = fold
         self._journal = SqliteJournal(path)
-        self._queue: SimpleQueue[Call | None] = SimpleQueue()
-        self._intake = Intake(self._options.max_waiting, self._queue.put, self._options.committed)
+        self._queue: SimpleQueue[Group | None] = SimpleQueue()
+        self._intake = Intake(self._options, self._queue.put)
         self._known: set[bytes] = set()
         self._applied = 0
         self._unsaved: dict[str, bytes | None] = {}
@@ -80,6 +80,10 @@ class SqliteEventStore:
     async def apply(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Take events in; see `EventStore.apply`."""
         return await self._intake.offer(events)
+
+    def submit(self, events: Sequence[Event], settled: Settled) -> None:
+        """Take events in, and tell of them; see `EventStore.submit`."""
+        self._intake.submit(events, settled)
 
     async def close(self) -> None:
         """Commit what waits, save the state, release the file; see `EventStore.close`."""
@@ -127,7 +131,12 @@ class SqliteEventStore:
         """Commit groups until told to stop: what the thread does."""
         stopping = False
         while not stopping:
-            group, stopping = self._next_group()
+            group: Group | None = []
+            try:
+                group = self._queue.get(timeout=self._patience())
+                stopping = group is None
+            except Empty:
+                group = []
             try:
                 if group:
                     self._commit(group)
@@ -136,26 +145,9 @@ class SqliteEventStore:
                 # The thread outlives what nobody foresaw, and whoever waits hears of it.
                 _LOGGER.exception("the store's thread failed")
                 self._give_up(f"{type(error).__name__}: {error}; restart the gateway")
-                self._answer(
-                    [call for call in group if not call.answered], StoreUnavailableError(self._problem)
-                )
+                if group and not group[0].answered:
+                    self._answer(group, StoreUnavailableError(self._problem))
         self._finish()
-
-    def _next_group(self) -> tuple[list[Call], bool]:
-        """Wait for calls until something else is due; take all there are, up to the limit."""
-        group: list[Call] = []
-        count = 0
-        try:
-            call = self._queue.get(timeout=self._patience())
-            while call is not None:
-                group.append(call)
-                count += len(call.records)
-                if count >= self._options.max_group:
-                    return group, False
-                call = self._queue.get_nowait()
-        except Empty:
-            return group, False
-        return group, True
 
     def _patience(self) -> float:
         now = time.monotonic()
@@ -168,7 +160,7 @@ class SqliteEventStore:
             due = min(due, self._saved_at + self._options.save_s)
         return max(0.0, due - now)
 
-    def _commit(self, group: list[Call]) -> None:
+    def _commit(self, group: Group) -> None:
         if self._problem is not None and not self._recover():
             self._answer(group, StoreUnavailableError(self._problem))
             return
@@ -204,7 +196,7 @@ class SqliteEventStore:
                 )
         self._answer(group)
 
-    def _answer(self, group: list[Call], error: Exception | None = None) -> None:
+    def _answer(self, group: Group, error: Exception | None = None) -> None:
         assert self._loop is not None  # noqa: S101 - for mypy: the thread is started by `open`
         for call in group:
             call.answered = True
