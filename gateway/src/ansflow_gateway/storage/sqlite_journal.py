@@ -20,9 +20,31 @@ Python gives the GIL up in each step of a statement, and may wait 5 ms to get it
 busy: few statements of many rows, not `executemany`.
 """
 
+COMPACTED_EVENTS: Final = 5_000
+"""Events that leave the journal in one transaction, about: as many as a group commit brings.
+
+A commit costs the same whether one small block leaves or thousands, and whoever waits for the next one waits
+for this one first.
+"""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 _INSERT: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
+
+_LEAVING: Final = """
+WITH RECURSIVE leaving (last, taken) AS (
+    SELECT position + count - 1, count
+    FROM (SELECT position, count, received_at FROM journal ORDER BY position LIMIT 1)
+    WHERE position + count - 1 <= ?3 AND (received_at < ?1 OR position + count - 1 <= ?2)
+    UNION ALL
+    SELECT position + count - 1, taken + count FROM leaving JOIN journal ON position = last + 1
+    WHERE position + count - 1 <= ?3 AND (received_at < ?1 OR position + count - 1 <= ?2)
+    AND taken + count <= ?4
+)
+SELECT MAX(last) FROM leaving
+"""
+"""The last position of the blocks that `compact` lets go, found from block to block: the first that stays
+ends it, whatever comes after."""
 
 
 class Block(NamedTuple):
@@ -182,35 +204,37 @@ class SqliteJournal:
         self.saved = position
         self._unchecked_bytes += len(rows) * 512 + sqlite_file.PAGE_BYTES
 
-    def compact(self, received_before: float, through: int) -> list[bytes] | None:
-        """Let the oldest block go, if it is old, or one too many, and the saved state includes it.
+    def compact(
+        self, received_before: float, through: int, most: int = COMPACTED_EVENTS
+    ) -> list[bytes] | None:
+        """Let the oldest blocks go that are old, or too many, and that the saved state includes.
 
         Args:
             received_before: Blocks taken in before that are old, in seconds since the epoch.
             through: Blocks that end at this position, or before, are too many.
+            most: Most events that go at once; a block is never split, and the oldest may have more.
 
         Returns:
-            The keys of its events, which are forgotten; None where there was nothing to be done.
+            The keys of their events, which are forgotten; None where there was nothing to be done.
 
         Raises:
-            sqlite3.Error: It is still there.
+            sqlite3.Error: They are all still there.
         """
         connection = self._connected
-        row = connection.execute(
-            "SELECT position, count, received_at, keys FROM journal ORDER BY position LIMIT 1"
+        (end,) = connection.execute(_LEAVING, (received_before, through, self.saved, most)).fetchone()
+        if end is None:
+            return None
+        # As one row of text: see `STATE_ROWS`; and a text must not have the NULs that keys may have.
+        (keys,) = connection.execute(
+            "SELECT GROUP_CONCAT(HEX(keys), '') FROM journal WHERE position <= ?", (end,)
         ).fetchone()
-        if row is None:
-            return None
-        position, count, received_at, keys = row
-        end = position + count - 1
-        if end > self.saved or (received_at >= received_before and end > through):
-            return None
         with sqlite_file.transaction(connection):
-            connection.execute("DELETE FROM journal WHERE position = ?", (position,))
+            connection.execute("DELETE FROM journal WHERE position <= ?", (end,))
             connection.execute("UPDATE progress SET compacted_position = ?", (end,))
         self.compacted = end
-        self._unchecked_bytes += len(keys) + sqlite_file.PAGE_BYTES
-        return list(split_keys(keys))
+        forgotten = list(split_keys(bytes.fromhex(keys)))
+        self._unchecked_bytes += len(keys) // 2 + sqlite_file.PAGE_BYTES
+        return forgotten
 
     @property
     def _connected(self) -> sqlite3.Connection:
