@@ -117,7 +117,7 @@ def _check_attributes(item: Mapping[str, object]) -> None:
         if name in _PAYLOAD_NAMES:
             continue
         if not _ATTRIBUTE_NAME.fullmatch(name):
-            raise reject(Reason.INVALID_VALUE, name, "an attribute's name of a-z and 0-9", name)
+            raise reject(Reason.INVALID_VALUE, name or "body", "an attribute's name of a-z and 0-9", name)
         if isinstance(value, dict | list | float):
             raise reject(Reason.WRONG_TYPE, name, "a string, an integer or a boolean", value)
 
