@@ -122,7 +122,7 @@ async def run_receiver(path: Path, store: EventStore | None = None) -> AsyncIter
     own = SqliteEventStore(path / "events.db", applied)
     await own.open()
     app = web.Application(middlewares=[problems])
-    app[events.STORE], app[events.TALLY] = store or own, counted
+    app[events.RECEIVER] = events.EventReceiver(store or own, counted)
     app.add_routes([web.post(events.PATH, events.post_events), *schemas.routes(), *openapi.routes()])
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1)
     await runner.setup()

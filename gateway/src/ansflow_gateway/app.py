@@ -87,7 +87,7 @@ def build_app(
 
 
 def _rejected(request: web.Request, rejection: Rejection) -> None:
-    request.app[events.TALLY].rejected(rejection, request.path)
+    request.app[lifetimes.TALLY].rejected(rejection, request.path)
 
 
 def _checks(app: web.Application) -> dict[str, Check]:

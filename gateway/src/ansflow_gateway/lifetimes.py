@@ -29,7 +29,7 @@ from ansflow_gateway.exporters.table_metrics import TableMetrics
 from ansflow_gateway.folding.book import Book, BookOptions
 from ansflow_gateway.meters import system
 from ansflow_gateway.meters.events import EventMeters
-from ansflow_gateway.meters.gateway import GatewayMeters
+from ansflow_gateway.meters.gateway import GatewayMeters, Readings
 from ansflow_gateway.meters.health import HealthMeters
 from ansflow_gateway.meters.instruments import Instruments
 from ansflow_gateway.otel_variables import DEFAULT
@@ -111,9 +111,9 @@ def recording(
             await store.close()
             raise
         provider, show = _build_provider(app, settings, port, readers)
-        meters = app[GATEWAY_METERS] = GatewayMeters(
-            app[INSTRUMENTS], lambda: store.waiting, lambda: spool.pending
-        )
+        meters = app[GATEWAY_METERS] = GatewayMeters(app[INSTRUMENTS], _readings(store, spool, settings))
+        if PUSHING in app:
+            meters.pushing("metrics", lambda: app[PUSHING].failed)
         show(store.leads)
         rendering = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ansflow-scrape")
         app[metrics.RENDERING] = rendering
@@ -129,6 +129,17 @@ def recording(
             _LOG.warning("the last metrics weren't pushed", extra={"problem": state.problem})
 
     return lifetime
+
+
+def _readings(store: LeadingEventStore, spool: Spool, settings: Settings) -> Readings:
+    return Readings(
+        available=lambda: store.problem is None,
+        leads=lambda: store.leads,
+        waiting=lambda: store.waiting,
+        spooled=lambda: spool.pending,
+        spooled_bytes=lambda: spool.pending_bytes,
+        spool_quota=settings.spool_quota,
+    )
 
 
 def _make_state_directory(settings: Settings) -> None:
@@ -207,9 +218,8 @@ def receiving(settings: Settings, wall_clock: Callable[[], float]) -> Lifetime:
     """Make the lifetime of what events come in by."""
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        app[events.STORE] = app[STORE]
-        tally = app[events.TALLY] = EventMeters(app[INSTRUMENTS], app[REJECTIONS].note)
-        app[TALLY] = tally
+        tally = app[TALLY] = EventMeters(app[INSTRUMENTS], app[REJECTIONS].note)
+        app[events.RECEIVER] = events.EventReceiver(app[STORE], tally)
         signing = settings.gitlab_signing_secret
         app[WEBHOOKS] = WebhookReceiver(
             app[STORE],
@@ -257,6 +267,7 @@ def tracing(settings: Settings) -> Lifetime:
             yield
             return
         exporter = app[SPANS] = build_span_exporter(endpoint, app[BOOK], app[RESOURCE], SCOPE)
+        app[GATEWAY_METERS].pushing("traces", lambda: exporter.failed)
         async with _background(spans=exporter.run()):
             yield
         # What the last requests told; what can't be pushed now is pushed after the next start.

@@ -2,18 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from aiohttp import web
 
 from ansflow_gateway.domain.cloudevents import Unsupported
 from ansflow_gateway.domain.events import Event
 from ansflow_gateway.domain.rejection import Rejection
 from ansflow_gateway.domain.store import Verdict
 from ansflow_gateway.web import problem
+from ansflow_gateway.web.answer import Answer
 
 REJECTED: Final = "rejected"
 UNSUPPORTED: Final = "unsupported"
@@ -26,10 +26,14 @@ MINIMAL: Final = "return=minimal"
 Judged = Event | Unsupported | Rejection
 """What an item of a batch turned out to be."""
 
+# Plain integers: each look at an enumeration's member costs more than the comparison.
+_OK: Final = HTTPStatus.OK.value
+_ACCEPTED: Final = HTTPStatus.ACCEPTED.value
+
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
-def single(event_id: str, verdict: str) -> web.Response:
+def single(event_id: str, verdict: str) -> Answer:
     """Answer to one event that wasn't refused.
 
     Args:
@@ -39,11 +43,11 @@ def single(event_id: str, verdict: str) -> web.Response:
     Returns:
         202 where it is new, 200 where it changed nothing.
     """
-    status = HTTPStatus.ACCEPTED if verdict == Verdict.ACCEPTED else HTTPStatus.OK
-    return _respond(_ENCODE({"id": event_id, "verdict": verdict}), status)
+    status = _ACCEPTED if verdict == Verdict.ACCEPTED else _OK
+    return Answer(status, _ENCODE({"id": event_id, "verdict": verdict}))
 
 
-def batch(judged: Sequence[Judged], verdicts: Sequence[Verdict], *, minimal: bool) -> web.Response:
+def batch(judged: Sequence[Judged], verdicts: Sequence[Verdict], *, minimal: bool) -> Answer:
     """Answer to a batch.
 
     Args:
@@ -70,30 +74,23 @@ def batch(judged: Sequence[Judged], verdicts: Sequence[Verdict], *, minimal: boo
     rejected = counts[REJECTED]
     # What is echoed of refused items may hold lone surrogates, which have no UTF-8 form: escape them.
     body = json.dumps(document).encode() if rejected else _ENCODE(document)
-    return _respond(body, _batch_status(len(judged), rejected), minimal=minimal)
+    applied = (("Preference-Applied", MINIMAL),) if minimal else ()
+    return Answer(_batch_status(len(judged), rejected), body, headers=applied)
 
 
-def prefers_minimal(request: web.Request) -> bool:
+def prefers_minimal(preferences: Iterable[str]) -> bool:
     """Tell whether the sender of a batch wants the short answer.
 
     Args:
-        request: The request.
+        preferences: The values of the request's `Prefer` headers.
 
     Returns:
         Whether it does.
     """
-    preferences = ",".join(request.headers.getall("Prefer", []))
-    return any(preference.strip().lower() == MINIMAL for preference in preferences.split(","))
+    return any(each.strip().lower() == MINIMAL for each in ",".join(preferences).split(","))
 
 
-def _batch_status(items: int, rejected: int) -> HTTPStatus:
+def _batch_status(items: int, rejected: int) -> int:
     if not rejected:
-        return HTTPStatus.OK
-    return HTTPStatus.UNPROCESSABLE_ENTITY if rejected == items else HTTPStatus.MULTI_STATUS
-
-
-def _respond(body: bytes, status: HTTPStatus, *, minimal: bool = False) -> web.Response:
-    headers = {"Content-Type": "application/json; charset=utf-8"}
-    if minimal:
-        headers["Preference-Applied"] = MINIMAL
-    return web.Response(body=body, status=status, headers=headers)
+        return _OK
+    return (HTTPStatus.UNPROCESSABLE_ENTITY if rejected == items else HTTPStatus.MULTI_STATUS).value

@@ -29,6 +29,22 @@ class Drain:
         """Have something called when draining begins: streams, which have no end of their own, end then."""
         self._at_start.append(call)
 
+    @property
+    def draining(self) -> bool:
+        """Whether connections are to be closed after their present response."""
+        return self._draining
+
+    def enter(self) -> None:
+        """Note that a request is under way."""
+        self._under_way += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """Note that a request is answered, or will never be."""
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
+
     async def finish(self, deadline_s: float) -> int:
         """Wait until no request is under way; connections are closed after their present response.
 
@@ -50,14 +66,11 @@ class Drain:
 
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Handle a request, counted."""
-        self._under_way += 1
-        self._idle.clear()
+        self.enter()
         try:
             response = await handler(request)
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+            self.leave()
         if self._draining:
             response.force_close()
         return response

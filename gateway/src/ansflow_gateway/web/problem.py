@@ -14,8 +14,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ansflow_gateway.domain.rejection import Reason, Rejection
+from ansflow_gateway.web.answer import Answer
 
 _LOG: Final = logging.getLogger(__name__)
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 CONTENT_TYPE: Final = "application/problem+json"
 
@@ -89,7 +92,20 @@ def members(rejection: Rejection) -> dict[str, object]:
     }
 
 
-def response(rejection: Rejection, headers: Mapping[str, str] | None = None) -> web.Response:
+def answer(rejection: Rejection, headers: Mapping[str, str] = _NONE) -> Answer:
+    """Make the problem document that answers a refusal.
+
+    Args:
+        rejection: Why something was refused.
+        headers: Further headers.
+
+    Returns:
+        The answer.
+    """
+    return _make(members(rejection), STATUS[rejection.reason], headers)
+
+
+def response(rejection: Rejection, headers: Mapping[str, str] = _NONE) -> web.Response:
     """Answer with a problem document.
 
     Args:
@@ -99,11 +115,16 @@ def response(rejection: Rejection, headers: Mapping[str, str] | None = None) -> 
     Returns:
         The response.
     """
-    return _respond(members(rejection), STATUS[rejection.reason].value, headers)
+    return answer(rejection, headers).response()
+
+
+def failure() -> Answer:
+    """Make the problem document of an error that nobody foresaw, and which was logged."""
+    return _bare(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def plain(
-    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **extensions: object
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] = _NONE, **extensions: object
 ) -> web.Response:
     """Answer with a problem document about something that isn't the sender's input.
 
@@ -116,8 +137,7 @@ def plain(
     Returns:
         The response.
     """
-    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    return _respond(document | extensions, status.value, headers)
+    return _bare(status, headers, detail=detail, **extensions).response()
 
 
 @web.middleware
@@ -128,20 +148,19 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return _respond(
-            {"type": "about:blank", "title": error.reason, "status": error.status}, error.status, allow
-        )
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else _NONE
+        document = {"type": "about:blank", "title": error.reason, "status": error.status}
+        return _make(document, error.status, allow).response()
     except Exception:  # noqa: BLE001 - the last resort: logged, and told to the client as a 500
         _LOG.exception("a request failed", extra={"method": request.method, "path": request.path})
-        failed = HTTPStatus.INTERNAL_SERVER_ERROR
-        return _respond(
-            {"type": "about:blank", "title": failed.phrase, "status": failed.value}, failed.value, None
-        )
+        return failure().response()
 
 
-def _respond(document: Mapping[str, object], status: int, headers: Mapping[str, str] | None) -> web.Response:
+def _bare(status: HTTPStatus, headers: Mapping[str, str] = _NONE, **extensions: object) -> Answer:
+    document = {"type": "about:blank", "title": status.phrase, "status": status.value}
+    return _make(document | extensions, status, headers)
+
+
+def _make(document: Mapping[str, object], status: int, headers: Mapping[str, str]) -> Answer:
     # Escapes beyond ASCII: what is echoed may hold lone surrogates, which have no UTF-8 form.
-    return web.Response(
-        body=json.dumps(document).encode(), status=status, content_type=CONTENT_TYPE, headers=headers
-    )
+    return Answer(int(status), json.dumps(document).encode(), CONTENT_TYPE, tuple(headers.items()))
