@@ -49,6 +49,11 @@ class SteadyExporter(MetricExporter):
         """How it goes."""
         return self._outage.state
 
+    @property
+    def failed(self) -> int:
+        """Pushes that failed since the start; from any thread."""
+        return self._outage.failed
+
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object
     ) -> MetricExportResult:

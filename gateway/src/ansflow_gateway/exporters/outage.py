@@ -78,6 +78,8 @@ class Outage:
         self._clock = clock
         self._reminded_at = 0.0
         self.state = PushState()
+        self.failed = 0
+        """Pushes that failed since the start."""
 
     def begin(self) -> None:
         """Note that a push begins."""
@@ -96,6 +98,7 @@ class Outage:
             if before:
                 self._logger.info(self._recovered, extra={"failed_pushes": before})
             return
+        self.failed += 1
         said = "; ".join(self._said.messages) or "no explanation"
         self.state = PushState(before + 1, f"{self._endpoint}: {said}")
         now = self._clock()

@@ -104,6 +104,11 @@ class RunSpanExporter:
         """How it goes."""
         return self._outage.state
 
+    @property
+    def failed(self) -> int:
+        """Pushes that failed since the start; from any thread."""
+        return self._outage.failed
+
     async def run(self) -> None:
         """Push what is due, until cancelled."""
         while True:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ansflow_gateway.meters import business, declared_host
+from ansflow_gateway.meters import business, declared_gateway, declared_host
 from ansflow_gateway.meters.declaration import Declaration as Declaration
 from ansflow_gateway.meters.declaration import Kind as Kind
 
@@ -28,9 +28,6 @@ STATE: Final = "state"
 WINDOW: Final = "window"
 EVENT_TYPE: Final = "event_type"
 REASON: Final = "reason"
-
-COMMIT_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Half a millisecond, within which a loop should answer, to the seconds of a disk that doesn't."""
 
 PROBE_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """A millisecond on the same host to a deadline of some seconds."""
@@ -206,32 +203,6 @@ EVENTS_SPOOLED: Final = Declaration(
     "{event}",
     "Events of webhooks that were put aside for a store that couldn't take them, to be taken later",
 )
-STORE_WAITING: Final = Declaration(
-    "ansflow.gateway.store.waiting",
-    Kind.OBSERVABLE_UPDOWNCOUNTER,
-    "{event}",
-    "Events that wait to be committed",
-)
-STORE_COMMIT_DURATION: Final = Declaration(
-    "ansflow.gateway.store.commit.duration",
-    Kind.HISTOGRAM,
-    "s",
-    "Time from an event's arrival at the store to its commit, of the first of each group",
-    bounds=COMMIT_BOUNDS,
-)
-SPOOL_WAITING: Final = Declaration(
-    "ansflow.gateway.spool.waiting",
-    Kind.OBSERVABLE_UPDOWNCOUNTER,
-    "{event}",
-    "Events in the spool, that the store hasn't taken yet",
-)
-LOOP_LAG: Final = Declaration(
-    "ansflow.gateway.eventloop.lag",
-    Kind.HISTOGRAM,
-    "s",
-    "Time by which the event loop is late for a timer, taken twice a second",
-    bounds=COMMIT_BOUNDS,
-)
 
 CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
     {
@@ -262,12 +233,9 @@ CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
             EVENTS_DUPLICATE,
             EVENTS_REJECTED,
             EVENTS_SPOOLED,
-            STORE_WAITING,
-            STORE_COMMIT_DURATION,
-            SPOOL_WAITING,
-            LOOP_LAG,
             EVENTS_UNSUPPORTED,
             EVENTS_SHED,
+            *declared_gateway.DECLARATIONS,
             *(meter.declaration for meter in business.METERS),
         )
     }

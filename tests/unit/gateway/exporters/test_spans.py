@@ -142,6 +142,7 @@ async def test_spans_wait_until_the_collector_is_back(
         assert exporter.state.problem.startswith("http://c: ")
         assert await exporter.push() is False
         assert (exporter.state.failures, len(source.spans)) == (0, 0)
+        assert exporter.failed == 2
         assert len(receiver.spans()) == 1
         exporter.close()
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
