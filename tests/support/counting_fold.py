@@ -53,6 +53,11 @@ class CountingFold:
         return [(key, b"%d" % self.counts[key]) for key in sorted(touched)]
 
     @property
+    def unsaved(self) -> bool:
+        """Have nothing but what entries brought about."""
+        return False
+
+    @property
     def total(self) -> int:
         """Events counted in all."""
         return self.counts.total()

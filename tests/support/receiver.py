@@ -60,6 +60,11 @@ class Applied:
         """Have no state."""
         return ()
 
+    @property
+    def unsaved(self) -> bool:
+        """Have no state."""
+        return False
+
 
 @dataclass
 class Counted:

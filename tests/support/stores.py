@@ -56,6 +56,18 @@ class Place:
             "SELECT state_position FROM ansflow_progress", "SELECT state_position FROM progress"
         )
 
+    def state(self, key: str) -> bytes | None:
+        """Read a row of the saved state, without the store's code."""
+        if is_postgres(self.target):
+            with psycopg.connect(self.target) as connection:
+                row = connection.execute(
+                    "SELECT value FROM ansflow_state WHERE key = %s", (key.encode(),)
+                ).fetchone()
+        else:
+            with closing(sqlite3.connect(self.target)) as file:
+                row = file.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     @contextmanager
     def saves_failing(self) -> Iterator[None]:
         """Have the database itself refuse to save the state, until the block ends."""

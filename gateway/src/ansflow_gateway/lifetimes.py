@@ -312,6 +312,7 @@ def probing(settings: Settings, wall_clock: Callable[[], float]) -> Lifetime:
         meters = HealthMeters(app[INSTRUMENTS], lambda: prober.health)
         async with _background(prober=prober.run(), keeping=_keep_availability(book, prober)):
             yield
+        _keep(book, prober)
 
     return lifetime
 
@@ -330,8 +331,12 @@ def _kept_availability(book: Book, services: Iterable[str]) -> dict[str, Availab
 async def _keep_availability(book: Book, prober: HealthProber) -> None:
     while True:
         await asyncio.sleep(KEEP_S)
-        for service, availability in prober.availability.items():
-            book.keep(AVAILABILITY + service, availability.to_bytes())
+        _keep(book, prober)
+
+
+def _keep(book: Book, prober: HealthProber) -> None:
+    for service, availability in prober.availability.items():
+        book.keep(AVAILABILITY + service, availability.to_bytes())
 
 
 def showing(settings: Settings) -> Lifetime:

@@ -5,11 +5,15 @@ import gzip
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 from ansflow_gateway.domain.health import ServiceHealth, read_document
+from ansflow_gateway.lifetimes import PROBER
 from ansflow_gateway.prober import http
-from support.gateway import Answer, Gateway, StartGateway, StartService, eventually, series
+from support.gateway import Answer, Gateway, StartGateway, StartService, eventually, run_gateway, series
 
 HEALTHY = {
     "status": "pass",
@@ -176,6 +180,25 @@ async def test_stopping_does_not_wait_for_a_probe(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+async def test_availability_outlives_a_restart_without_events(
+    start_service: StartService, tmp_path: Path
+) -> None:
+    """A probe that failed before the stop counts after it, though nothing else was there to be saved."""
+    service = await start_service(Answer(status=500))
+    flags = {"services": f"api={service.url}", "probe_interval": "3600", "store": f"{tmp_path}/store"}
+    for answer, share in ((Answer(status=500), 0.0), (Answer(), 0.5), (Answer(), 2 / 3)):
+        service.answer = answer
+        async with AsyncExitStack() as stack:
+            gateway = await run_gateway(stack, None, **flags)
+
+            def as_counted(app: web.Application = gateway.app, share: float = share) -> None:
+                assert {name: each.availability["1h"] for name, each in app[PROBER].health.items()} == {
+                    "api": pytest.approx(share)
+                }
+
+            await eventually(as_counted)
 
 
 async def test_an_unforeseen_failure_is_a_failed_probe(

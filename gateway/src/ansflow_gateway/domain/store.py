@@ -58,6 +58,11 @@ class Fold(Protocol):
         """Return what has changed since the last call: to be saved in one transaction with the position."""
         ...
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something has changed that no entry brought about, and is to be saved without one."""
+        ...
+
 
 class EventStore(Protocol):
     """Keeps a journal of events, each once, and hands each to the fold, once.

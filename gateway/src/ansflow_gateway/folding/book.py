@@ -85,6 +85,8 @@ class Book:
         self.table = Table(b.METERS, options.series_limit)
         self.noticed: Callable[[], None] = _nothing
         """Called, from any thread, after the table may have changed; whoever exports it sets it."""
+        self.unsaved = False
+        """See `Fold.unsaved`."""
         self._options = options
         self._clock = clock
         self._start()
@@ -154,6 +156,7 @@ class Book:
     def changed(self) -> Sequence[StateRow]:
         """Return what is to be saved; see `Fold.changed`."""
         with self.table.lock:
+            self.unsaved = False
             self._pipelines.save_recent()
             rows: list[StateRow] = list(self.table.changed())
             for each in self._maps.values():
@@ -208,9 +211,10 @@ class Book:
             self._outbox.exported(keys)
 
     def keep(self, name: str, data: bytes) -> None:
-        """Keep something of another part's over restarts."""
+        """Keep something of another part's over restarts; it is saved soon, whether events come or not."""
         with self.table.lock:
             self._kept.put(name, _Kept(data))
+            self.unsaved = True
 
     def kept(self, name: str) -> bytes | None:
         """Return what was kept under a name."""

@@ -244,7 +244,9 @@ class PostgresEventStore:
         await self._tail()
         now = time.monotonic()
         behind = (self._applied or 0) - self._saved
-        if behind and (now >= self._saved_at + self._options.save_s or behind >= self._options.save_entries):
+        due = now >= self._saved_at + self._options.save_s
+        to_save = behind or self._fold.unsaved or self._unsaved
+        if (due and to_save) or behind >= self._options.save_entries:
             await self._save()
         await self._compact()
 

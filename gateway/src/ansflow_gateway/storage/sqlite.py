@@ -156,7 +156,7 @@ class SqliteEventStore:
         if self._compacting:
             return 0.0
         due = self._compaction_checked_at + COMPACTION_CHECK_S
-        if self._applied > self._journal.saved:
+        if self._to_save:
             due = min(due, self._saved_at + self._options.save_s)
         return max(0.0, due - now)
 
@@ -252,14 +252,16 @@ class SqliteEventStore:
             return
         try:
             self._journal.checkpoint_if_due()
-            behind = self._applied - self._journal.saved
-            if behind and (
-                now >= self._saved_at + self._options.save_s or behind >= self._options.save_entries
-            ):
+            due = now >= self._saved_at + self._options.save_s
+            if (due and self._to_save) or self._applied - self._journal.saved >= self._options.save_entries:
                 self._save()
             self._compact(now)
         except sqlite3.Error as error:
             self._fail(error)
+
+    @property
+    def _to_save(self) -> bool:
+        return self._applied > self._journal.saved or self._fold.unsaved or bool(self._unsaved)
 
     def _save(self) -> None:
         # What the fold gives it gives once: kept until a transaction has it.
@@ -269,7 +271,7 @@ class SqliteEventStore:
         self._unsaved.clear()
 
     def _compact(self, now: float) -> None:
-        """Let one block go, if one is to go; further ones after the next group."""
+        """Let the oldest blocks go, if any is to go; further ones after the next group."""
         limit = self._options.max_events
         size = self._journal.last - self._journal.compacted
         excessive = size > limit + limit // COMPACTION_SLACK
@@ -286,7 +288,7 @@ class SqliteEventStore:
 
     def _finish(self) -> None:
         try:
-            if self._problem is None and self._applied > self._journal.saved:
+            if self._problem is None and self._to_save:
                 self._save()
         except sqlite3.Error as error:
             # Nothing is lost: the journal has it, and the next start applies it again.

@@ -262,3 +262,15 @@ def test_dora_figures_are_gauges_by_window_and_overflow_once() -> None:
     assert overflowed > 0
     book.tick()
     assert book.table.overflowed[name].total == overflowed
+
+
+def test_what_is_kept_for_others_is_to_be_saved_without_an_event() -> None:
+    """It is noticed until it is given to be saved, and is there again after a restart."""
+    book = opened()
+    rows = dict(book.changed())
+    book.keep("availability/api", b"counts")
+    assert book.unsaved
+    rows.update(book.changed())
+    assert not book.unsaved
+    again = opened(rows=[(key, value) for key, value in rows.items() if value is not None])
+    assert (again.kept("availability/api"), again.unsaved) == (b"counts", False)

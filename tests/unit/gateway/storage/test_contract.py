@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from ansflow_gateway.domain.store import StateRow, Verdict
 from ansflow_gateway.errors import OverloadedError, StoreUnavailableError
+from ansflow_gateway.storage import sqlite
 from support.counting_fold import CountingFold, activity, run_started
 from support.stores import Clock, Place, eventually
 
@@ -146,6 +147,44 @@ async def test_what_is_gone_of_the_state_stays_gone(place: Place) -> None:
     fold = CountingFold()
     await place.open(fold)
     assert dict(fold.counts) == {"action\0login": 1}
+
+
+class Keeping(CountingFold):
+    """A fold that is given something to keep by others than entries."""
+
+    kept: bytes | None = None
+
+    @property
+    def unsaved(self) -> bool:
+        """Tell that it isn't saved yet."""
+        return self.kept is not None
+
+    def changed(self) -> Sequence[StateRow]:
+        """Give it, once, besides the counts."""
+        kept, self.kept = self.kept, None
+        return [*super().changed(), *([] if kept is None else [("kept", kept)])]
+
+
+async def test_what_no_entry_brought_about_is_saved_without_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the disk soon, as a crash shows, and what came last at the end; entries count once still."""
+    monkeypatch.setattr(sqlite, "COMPACTION_CHECK_S", 0.05)
+    fold = Keeping()
+    first = await place.open(fold, save_s=0.05)
+    await first.apply([activity("a")])
+    await eventually(lambda: _equal(place.state_position() > 0, True))
+    fold.kept = b"7"
+    await eventually(lambda: _equal((fold.kept, place.state("kept")), (None, b"7")))
+    copied = await place.crash(first)
+    fold = Keeping()
+    second = await copied.open(fold, save_s=1_000.0)
+    assert dict(fold.counts) == {"action\0login": 1, "kept": 7}
+    fold.kept = b"8"
+    await copied.close(second)
+    await copied.open(fold := Keeping())
+    assert dict(fold.counts) == {"action\0login": 1, "kept": 8}
+    assert fold.applied == []
 
 
 async def test_a_call_beyond_the_limit_is_shed_whole(place: Place) -> None:

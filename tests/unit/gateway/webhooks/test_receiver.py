@@ -49,6 +49,11 @@ class Remembered:
         """Have nothing to save."""
         return []
 
+    @property
+    def unsaved(self) -> bool:
+        """Have nothing to save."""
+        return False
+
 
 class Counts(Counter[str]):
     """A tally by heading."""
