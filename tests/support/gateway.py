@@ -14,7 +14,7 @@ from ansflow_gateway import config
 from ansflow_gateway.app import build_app
 from ansflow_gateway.exporters.table_metrics import TableMetrics
 from ansflow_gateway.lifetimes import BOOK, SCOPE
-from ansflow_gateway.server import listen
+from ansflow_gateway.server import Front, listen
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
@@ -142,7 +142,9 @@ async def run_gateway(
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listener).start()
+    front = Front(runner)
+    await front.start(listener)
+    stack.push_async_callback(front.finish, 1.0)
     session = await stack.enter_async_context(aiohttp.ClientSession())
     return Gateway(app, f"http://127.0.0.1:{port}", session, reader, clock)
 

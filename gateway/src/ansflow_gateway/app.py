@@ -14,7 +14,7 @@ from ansflow_gateway.exporters.outage import PushState
 from ansflow_gateway.receivers import events
 from ansflow_gateway.receivers.webhooks import receiver as webhooks
 from ansflow_gateway.web import health, index, metrics, openapi, schemas, tokens
-from ansflow_gateway.web.authorization import require_token
+from ansflow_gateway.web.authorization import SENDERS, Senders, require_token
 from ansflow_gateway.web.drain import DRAIN, Drain, counted
 from ansflow_gateway.web.health import Check, Status
 from ansflow_gateway.web.problem import problems
@@ -47,11 +47,13 @@ def build_app(
         raises `StoreRefusedError` where the store must not be used.
     """
     middlewares: list[Middleware] = [counted, problems]
-    if valid := tokens.source(settings.token, settings.tokens_file):
+    valid = tokens.source(settings.token, settings.tokens_file)
+    if valid:
         middlewares.append(require_token(valid, _rejected))
     app = web.Application(
         client_max_size=max(events.MAX_BODY_BYTES, webhooks.MAX_BODY_BYTES), middlewares=middlewares
     )
+    app[SENDERS] = Senders(valid)
     app[index.VERSION] = __version__
     app[DRAIN] = Drain()
     app[lifetimes.REJECTIONS] = RecentRejections(wall_clock)

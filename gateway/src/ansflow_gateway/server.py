@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +13,9 @@ from ansflow_gateway import __version__
 from ansflow_gateway.app import build_app
 from ansflow_gateway.config import OPTIONS, Settings
 from ansflow_gateway.errors import ListenError
+from ansflow_gateway.receivers.events import RECEIVER
+from ansflow_gateway.receivers.slim.path import SlimPath
+from ansflow_gateway.web.authorization import SENDERS
 from ansflow_gateway.web.drain import DRAIN
 from ansflow_gateway.web.tls import build_context
 
@@ -47,8 +51,8 @@ async def serve(settings: Settings) -> None:
     try:
         await runner.setup()
         context = build_context(settings.tls) if settings.tls else None
-        site = web.SockSite(runner, listener, backlog=_BACKLOG, ssl_context=context)
-        await site.start()
+        front = Front(runner)
+        await front.start(listener, context)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if context else 'http'}://{shown}:{port}"
         _LOG.info("listening", extra={"url": url, "version": __version__})
@@ -56,13 +60,56 @@ async def serve(settings: Settings) -> None:
         _LOG.info("stopping")
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
-        await site.stop()
-        if cut_off := await runner.app[DRAIN].finish(settings.drain_deadline):
+        if cut_off := await front.finish(settings.drain_deadline):
             _LOG.warning("requests are cut off", extra={"requests": cut_off})
     finally:
         await runner.cleanup()
         listener.close()
     _LOG.info("stopped")
+
+
+class Front:
+    """What takes connections: the slim path for plain events, and aiohttp behind it for all else.
+
+    Args:
+        runner: The application's runner, which is set up.
+    """
+
+    def __init__(self, runner: web.AppRunner) -> None:
+        if runner.server is None:
+            raise ValueError("the runner isn't set up")
+        self._drain = runner.app[DRAIN]
+        self._path = SlimPath(runner.app[RECEIVER], self._drain, runner.app[SENDERS].permits, runner.server)
+        self._server: asyncio.Server | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self, listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
+        """Take connections.
+
+        Args:
+            listener: Where.
+            context: Of TLS; None for none.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._path, sock=listener, backlog=_BACKLOG, ssl=context)
+        self._watching = asyncio.create_task(self._path.watch(), name="slim-path")
+
+    async def finish(self, deadline_s: float) -> int:
+        """Take no more connections, and let requests under way finish.
+
+        Args:
+            deadline_s: Longest wait, in seconds.
+
+        Returns:
+            Number of requests that are cut off.
+        """
+        if self._server is not None:
+            self._server.close()
+        cut_off = await self._drain.finish(deadline_s)
+        if self._watching is not None:
+            self._watching.cancel()
+        self._path.close()
+        return cut_off
 
 
 def build_runner(settings: Settings, port: int) -> web.AppRunner:

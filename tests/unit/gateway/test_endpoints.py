@@ -221,10 +221,10 @@ async def test_a_defect_is_a_500_that_tells_nothing(
 ) -> None:
     """An error that nobody foresaw is logged with its trace; the client learns only that it happened."""
 
-    async def broken(*_: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("ansflow_gateway.storage.sqlite.SqliteEventStore.apply", broken)
+    monkeypatch.setattr("ansflow_gateway.storage.sqlite.SqliteEventStore.submit", broken)
     status, problem = await gateway.send(run_finished())
     assert (status, problem["title"]) == (500, "Internal Server Error")
     assert "secret detail" not in str(problem)

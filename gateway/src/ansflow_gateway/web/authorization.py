@@ -74,18 +74,48 @@ def require_token(
     return authorize
 
 
+class Senders:
+    """Tells who may send events, as the middleware would.
+
+    Args:
+        tokens: Gives the tokens that are valid now; None where nobody is asked for one.
+    """
+
+    def __init__(self, tokens: Callable[[], Sequence[ProducerToken]] | None) -> None:
+        self._tokens = tokens
+
+    def permits(self, header: str) -> bool:
+        """Look at a request's `Authorization` header, empty where there is none."""
+        if self._tokens is None:
+            return True
+        given = _bearer(header)
+        token = find(given, self._tokens()) if given else None
+        return token is not None and Scope.EVENTS_WRITE in token.scopes
+
+
+SENDERS: Final = web.AppKey("senders", Senders)
+"""Who may send events."""
+
+
 def _is_open(path: str) -> bool:
     return any(path == prefix or path.startswith(prefix + "/") for prefix in OPEN_PREFIXES)
 
 
 def _credentials(request: web.Request, basic: bool) -> tuple[str, str]:
     """Give the scheme and the token that a request shows; the token is empty where it shows none."""
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    header = request.headers.get("Authorization", "")
+    scheme, _, given = header.partition(" ")
     if scheme.lower() == "bearer":
-        return scheme, given.strip()
+        return scheme, _bearer(header)
     if scheme.lower() == "basic" and basic:
         try:
             return scheme, base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
         except ValueError:
             return scheme, ""
     return scheme, ""
+
+
+def _bearer(header: str) -> str:
+    """Give the token of an `Authorization` header; empty where it shows none."""
+    scheme, _, given = header.partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
