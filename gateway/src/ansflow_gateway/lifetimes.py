@@ -309,7 +309,7 @@ def probing(settings: Settings, wall_clock: Callable[[], float]) -> Lifetime:
             clock=wall_clock,
             availability=_kept_availability(book, settings.services),
         )
-        meters = HealthMeters(app[INSTRUMENTS], lambda: prober.health)
+        meters = HealthMeters(app[INSTRUMENTS], lambda: prober.health, settings.availability_objective)
         async with _background(prober=prober.run(), keeping=_keep_availability(book, prober)):
             yield
         _keep(book, prober)
@@ -354,6 +354,7 @@ def showing(settings: Settings) -> Lifetime:
             counted=lambda: app[TALLY].counted,
             rejections=app[REJECTIONS],
             trace_url=settings.trace_url,
+            objective=settings.availability_objective,
         )
         live = app[LIVE] = Live(GatewayStatus(parts))
         app[DRAIN].at_start(live.close)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ansflow_gateway.domain.availability import WINDOWS, error_budget
+from ansflow_gateway.domain.availability import OBJECTIVE, WINDOWS, error_budget
 from ansflow_gateway.domain.store import EventStore
 from ansflow_gateway.domain.system import SystemSnapshot
 from ansflow_gateway.domain.watch import Watched
@@ -52,6 +52,7 @@ class Parts:
         counted: Events accepted, and duplicates, since the start.
         rejections: What was refused.
         trace_url: Where a trace is shown, with `TRACE_ID` in it; None where nowhere.
+        objective: The availability that services are to keep, below 1.
     """
 
     book: Book
@@ -63,6 +64,7 @@ class Parts:
     counted: Callable[[], tuple[int, int]]
     rejections: RecentRejections
     trace_url: str | None = None
+    objective: float = OBJECTIVE
 
 
 class GatewayStatus:
@@ -91,7 +93,9 @@ class GatewayStatus:
                 parts.store_kind, parts.store.waiting, parts.store.problem, tuple(parts.store_facts())
             ),
             readings=self.readings(),
-            services=tuple(_service(name, watched) for name, watched in sorted(parts.services().items())),
+            services=tuple(
+                _service(name, watched, parts.objective) for name, watched in sorted(parts.services().items())
+            ),
             runs=tuple(self._runs()),
             deliveries=self._deliveries(),
             refusals=parts.rejections.refusals(),
@@ -140,21 +144,25 @@ class GatewayStatus:
         return tuple(sorted(found, key=lambda each: -each.measurements))
 
 
-def _service(name: str, watched: Watched | None) -> Service:
+def _service(name: str, watched: Watched | None, objective: float) -> Service:
     if watched is None:
-        return Service(name, ServiceState.UNKNOWN, availability=_availability({}))
+        return Service(name, ServiceState.UNKNOWN, availability=_availability({}, objective))
     return Service(
         name,
         ServiceState.UP if watched.state.up else ServiceState.DOWN,
         watched.health.problem,
         tuple(sorted(watched.health.checks.items())),
-        _availability(watched.availability),
+        _availability(watched.availability, objective),
         watched.state.since,
     )
 
 
-def _availability(shares: Mapping[str, float]) -> Sequence[Availability]:
+def _availability(shares: Mapping[str, float], objective: float) -> Sequence[Availability]:
     return tuple(
-        Availability(window, shares.get(window), error_budget(shares[window]) if window in shares else None)
+        Availability(
+            window,
+            shares.get(window),
+            error_budget(shares[window], objective) if window in shares else None,
+        )
         for window in WINDOWS
     )

@@ -88,6 +88,28 @@ async def test_an_answer_is_health_or_it_is_not(
     await expect(gateway, {"overall": overall})
 
 
+async def test_the_error_budget_is_of_the_objective_that_is_set(
+    start_gateway: StartGateway, start_service: StartService
+) -> None:
+    """Of an objective of one half, a service that always fails has spent it twice; the page agrees."""
+    service = await start_service(Answer(status=503, body=b'{"status": "fail"}'))
+    gateway = await start_gateway(services=f"api={service.url}", availability_objective="0.5")
+
+    def told() -> None:
+        budgets = gateway.values("ansflow.availability.error_budget")
+        assert budgets == {series(service="api", window=window): -1.0 for window in ("1h", "24h", "30d")}
+        assert gateway.values("ansflow.availability.objective") == {series(): 0.5}
+
+    await eventually(told)
+    page = ""
+    async with asyncio.timeout(15):
+        while "overspent by 100" not in page:
+            headers = {"Accept": "text/html"}
+            async with gateway.session.get(gateway.url + "/", headers=headers) as response:
+                page = await response.text()
+            await asyncio.sleep(0.05)
+
+
 async def test_a_redirect_is_not_followed(start_gateway: StartGateway, start_service: StartService) -> None:
     """A service that sends the prober to another, however healthy, hasn't said that it is."""
     other = await start_service(Answer())

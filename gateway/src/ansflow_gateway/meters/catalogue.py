@@ -154,11 +154,17 @@ AVAILABILITY: Final = Declaration(
     "Share of a service's probes within the window (1h, 24h, 30d) that passed",
     frozenset({SERVICE, WINDOW}),
 )
+OBJECTIVE: Final = Declaration(
+    "ansflow.availability.objective",
+    Kind.OBSERVABLE_GAUGE,
+    "1",
+    "Share of a service's probes that are to pass: --availability-objective",
+)
 ERROR_BUDGET: Final = Declaration(
     "ansflow.availability.error_budget",
     Kind.OBSERVABLE_GAUGE,
     "1",
-    "Share of the failures that 99.95 % availability allows in the window which is left; below 0: overspent",
+    "Share of the failures that the objective allows in the window which is left; below 0: overspent",
     frozenset({SERVICE, WINDOW}),
 )
 EVENTS_ACCEPTED: Final = Declaration(
@@ -228,6 +234,7 @@ CATALOGUE: Final[Mapping[str, Declaration]] = MappingProxyType(
             HEALTH_STATE,
             HEALTH_TRANSITIONS,
             AVAILABILITY,
+            OBJECTIVE,
             ERROR_BUDGET,
             EVENTS_ACCEPTED,
             EVENTS_DUPLICATE,

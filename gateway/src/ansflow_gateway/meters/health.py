@@ -15,15 +15,20 @@ class HealthMeters:
     Args:
         instruments: Do the reporting.
         watched: Gives an immutable mapping of what is known, by service, from any thread.
+        objective: The availability to be kept, below 1.
     """
 
-    def __init__(self, instruments: Instruments, watched: Callable[[], Mapping[str, Watched]]) -> None:
+    def __init__(
+        self, instruments: Instruments, watched: Callable[[], Mapping[str, Watched]], objective: float
+    ) -> None:
         self._instruments = instruments
         self._watched = watched
+        self._objective = objective
         instruments.observe(c.HEALTH_STATUS, self._status)
         instruments.observe(c.HEALTH_STATE, self._state)
         instruments.observe(c.HEALTH_TRANSITIONS, self._transitions)
         instruments.observe(c.AVAILABILITY, self._availability)
+        instruments.observe(c.OBJECTIVE, lambda: (Measurement(objective, {}),))
         instruments.observe(c.ERROR_BUDGET, self._error_budget)
 
     def probed(self, service: str, duration_s: float) -> None:
@@ -58,4 +63,5 @@ class HealthMeters:
 
     def _error_budget(self) -> Iterable[Measurement]:
         for measurement in self._availability():
-            yield Measurement(error_budget(measurement.value), measurement.attributes)
+            left = error_budget(measurement.value, self._objective)
+            yield Measurement(left, measurement.attributes)
