@@ -34,6 +34,11 @@ class Drain:
         """Whether connections are to be closed after their present response."""
         return self._draining
 
+    @property
+    def under_way(self) -> int:
+        """Requests under way."""
+        return self._under_way
+
     def enter(self) -> None:
         """Note that a request is under way."""
         self._under_way += 1
