@@ -185,6 +185,8 @@ def test_jenkins_shows_its_token_in_one_of_three_ways() -> None:
         {"authorization": ""},
         {"authorization": "Bearer"},
         {"authorization": "Bearer jenkins-token-exampl"},
+        {"authorization": "Digest jenkins-token-example"},
+        {"authorization": " jenkins-token-example"},
         {"authorization": "Basic jenkins-token-example"},
         {"authorization": "Basic \udcff"},
         {"authorization": "Basic " + base64.b64encode(b"jenkins-token-example").decode()},

@@ -118,10 +118,7 @@ def verify_jenkins(headers: Mapping[str, str], tokens: Sequence[bytes]) -> None:
     """
     given = headers.get("x-jenkins-token")
     if given is None:
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        given = credentials.strip()
-        if scheme.lower() == "basic":
-            given = _basic_password(given)
+        given = _credentials_token(headers.get("authorization", ""))
     if not given:
         raise _refused("authorization", "Bearer and the token", "nothing")
     if not _any_equal([given], tokens):
@@ -140,6 +137,16 @@ def _any_equal(given: Sequence[str], wanted: Sequence[str] | Sequence[bytes]) ->
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")  # as aiohttp decoded it
+
+
+def _credentials_token(authorization: str) -> str:
+    scheme, _, credentials = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return credentials.strip()
+        case "basic":
+            return _basic_password(credentials.strip())
+    return ""
 
 
 def _basic_password(credentials: str) -> str:
