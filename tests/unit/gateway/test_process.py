@@ -1,22 +1,25 @@
 """The gateway as a process: its command line, its signals, its last push."""
 
+import http.client
 import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 from ansflow_gateway.config import OPTIONS
 from support.collector import run_collector
-from support.gateway import STRUCTURED, run_finished
+from support.gateway import BATCH, STRUCTURED, run_finished, user_activity
 from support.otlp_receiver import OtlpReceiver
 from support.polling import poll_until
 from support.programs import free_ports, get
@@ -92,7 +95,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stack.callback(popen.kill)
 
             def listens() -> int:
-                found = re.search(r"msg=listening url=http://127\.0\.0\.1:(\d+)", log.read_text())
+                found = re.search(r"msg=listening url=https?://127\.0\.0\.1:(\d+)", log.read_text())
                 assert found, log.read_text()
                 return int(found[1])
 
@@ -127,6 +130,39 @@ def pushing_to(endpoint: str) -> Mapping[str, str]:
         "OTEL_METRIC_EXPORT_INTERVAL": NEVER,
         "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=ansflow",
     }
+
+
+def test_over_tls_all_is_the_same(start: Start, tmp_path: Path) -> None:
+    """On one connection: an event, a batch of many records, and what aiohttp answers, before and after."""
+    authority = trustme.CA()
+    pair, root = tmp_path / "pair.pem", tmp_path / "root.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pair))
+    authority.cert_pem.write_to_path(str(root))
+    process = start(("--tls-cert", str(pair), "--tls-key", str(pair)))
+    context = ssl.create_default_context(cafile=str(root))
+    connection = http.client.HTTPSConnection("127.0.0.1", process.port, context=context, timeout=30)
+
+    def ask(method: str, path: str, body: object = None, content_type: str = "") -> tuple[int, bytes]:
+        # Only what a plain sender sends: http.client's own headers are others.
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        data = json.dumps(body).encode() if body else b""
+        if data:
+            connection.putheader("Content-Type", content_type)
+            connection.putheader("Content-Length", str(len(data)))
+        connection.endheaders(data)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    with closing(connection):
+        assert ask("POST", "/v1/events", user_activity(), STRUCTURED)[0] == 202
+        status, body = ask("POST", "/v1/events", [user_activity() for _ in range(3000)], BATCH)
+        assert (status, json.loads(body)["accepted"]) == (200, 3000)
+        status, page = ask("GET", "/metrics")
+        assert status == 200
+        assert ask("POST", "/v1/events", user_activity(), STRUCTURED)[0] == 202
+    counted = re.findall(rb"^ansflow_user_activity_total{.*} (.*)$", page, re.MULTILINE)
+    assert sum(map(float, counted)) == 3001
+    assert process.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
