@@ -3,7 +3,7 @@
 import gzip
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
@@ -60,9 +60,18 @@ def _recorded(request: ExportMetricsServiceRequest) -> ExportMetricsServiceReque
 
 
 class OtlpReceiver:
-    """Listens on a free loopback port and keeps all that is sent."""
+    """Listens on a free loopback port and keeps all that is sent.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: Largest body of metrics that is taken, inflated; larger ones are answered 413.
+
+    Attributes:
+        refuses: Whether a request of metrics is answered 400, and not kept.
+    """
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self._most_bytes = most_bytes
+        self.refuses: Callable[[ExportMetricsServiceRequest], bool] = lambda _: False
         self.traces: list[ExportTraceServiceRequest] = []
         self.metrics: list[ExportMetricsServiceRequest] = []
         self.logs: list[ExportLogsServiceRequest] = []
@@ -208,8 +217,14 @@ class OtlpReceiver:
                     receiver.traces.append(ExportTraceServiceRequest.FromString(body))
                     self._answer(200, ExportTraceServiceResponse().SerializeToString())
                 elif self.path == "/v1/metrics":
-                    receiver.metrics.append(_recorded(ExportMetricsServiceRequest.FromString(body)))
-                    self._answer(200, ExportMetricsServiceResponse().SerializeToString())
+                    request = ExportMetricsServiceRequest.FromString(body)
+                    if receiver._most_bytes is not None and len(body) > receiver._most_bytes:
+                        self._answer(413, b"")
+                    elif receiver.refuses(request):
+                        self._answer(400, b"")
+                    else:
+                        receiver.metrics.append(_recorded(request))
+                        self._answer(200, ExportMetricsServiceResponse().SerializeToString())
                 elif self.path == "/v1/logs":
                     receiver.logs.append(ExportLogsServiceRequest.FromString(body))
                     self._answer(200, ExportLogsServiceResponse().SerializeToString())

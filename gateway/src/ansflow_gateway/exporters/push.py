@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -31,7 +31,8 @@ class PushReader(PeriodicExportingMetricReader):
 
     Everything is pushed at an interval, as by the SDK's own periodic reader. In between, changes of the table
     are pushed a delay after `notice`; such a push has the changed series alone, since each series' totals
-    stand for themselves. While pushes fail, everything waits for the interval.
+    stand for themselves. Of a push of which a part was taken, the changes in the rest are pushed again, a
+    delay later. While nobody takes anything, everything waits for the interval.
 
     Args:
         exporter: Does the work.
@@ -39,7 +40,8 @@ class PushReader(PeriodicExportingMetricReader):
         table: What is pushed besides the SDK's instruments, under the same resource; None is nothing yet: it
             may be set later.
         delay_s: Time from a change to its push, and least time between two such pushes, in seconds.
-        failing: Tells whether the last push failed.
+        away: Tells whether nothing of the last push was taken.
+        unsent: Tells which requests of the last push weren't taken.
     """
 
     def __init__(
@@ -48,14 +50,16 @@ class PushReader(PeriodicExportingMetricReader):
         interval_s: float,
         table: TableMetrics | None = None,
         delay_s: float = PUSH_DELAY_S,
-        failing: Callable[[], bool] = lambda: False,
+        away: Callable[[], bool] = lambda: False,
+        unsent: Callable[[], Sequence[MetricsData]] = lambda: (),
     ) -> None:
         # Without an interval the SDK's reader starts no thread of its own.
         super().__init__(exporter, export_interval_millis=math.inf)
         self._interval_s = interval_s
         self.table = table
         self._delay_s = delay_s
-        self._failing = failing
+        self._away = away
+        self._unsent = unsent
         self._noticed = threading.Event()
         self._ending = threading.Event()
         self._last_push_ms = _PUSH_TIMEOUT_MS
@@ -94,7 +98,7 @@ class PushReader(PeriodicExportingMetricReader):
             if time.monotonic() >= due:
                 self._survive(lambda: self._push_all(_PUSH_TIMEOUT_MS))
                 due = time.monotonic() + self._interval_s
-            elif not self._failing():
+            elif not self._away():
                 self._survive(self._push_changed)
         self._survive(lambda: self._push_all(self._last_push_ms))
 
@@ -116,6 +120,7 @@ class PushReader(PeriodicExportingMetricReader):
         changed = table.changed() if table else None
         if changed:
             super()._receive_metrics(MetricsData(resource_metrics=[changed]), _PUSH_TIMEOUT_MS)
+            self._take_back()
 
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object
@@ -126,6 +131,13 @@ class PushReader(PeriodicExportingMetricReader):
             metrics_data = _joined(metrics_data, table.all())
         if metrics_data.resource_metrics:
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
+            self._take_back()
+
+    def _take_back(self) -> None:
+        unsent, table = self._unsent(), self.table
+        if unsent and table:
+            table.again(unsent)
+            self.notice()
 
 
 def _joined(data: MetricsData, table: ResourceMetrics | None) -> MetricsData:

@@ -7,7 +7,7 @@ state: so points are made here, cumulative, with the start time that the store k
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from opentelemetry.sdk.metrics import Exemplar
@@ -17,6 +17,7 @@ from opentelemetry.sdk.metrics.export import (
     Histogram,
     HistogramDataPoint,
     Metric,
+    MetricsData,
     NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
@@ -68,6 +69,7 @@ class TableMetrics:
         self._changes = table.subscribe()
         self._meters: Mapping[str, TableMeter] = table.meters
         self._points: dict[str, dict[Series, DataPoint]] = {name: {} for name in table.meters}
+        self._told: Sequence[Series] = ()
 
     def all(self) -> ResourceMetrics | None:
         """Return all series at the present time; None where there are none."""
@@ -87,9 +89,33 @@ class TableMetrics:
         with self._lock:
             return self._metrics(self._update(unix_nanoseconds(self._clock())))
 
+    def again(self, unsent: Iterable[MetricsData]) -> None:
+        """Have those changes told again by `changed` that the last call told, and that weren't sent.
+
+        Args:
+            unsent: What wasn't sent, of what the last call gave and of anything else.
+        """
+        # Points of one series share their attributes: an identity, where equality would cost a hash of all.
+        lost = {
+            id(point.attributes)
+            for data in unsent
+            for group in data.resource_metrics
+            for scope in group.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+        }
+        with self._lock:
+            found = []
+            for series in self._told:
+                point = self._points[series.meter.declaration.name].get(series)
+                if point is not None and id(point.attributes) in lost:
+                    found.append(series)
+            self._changes.again(found)
+
     def _update(self, now: int) -> Mapping[str, Sequence[DataPoint]]:
         made: dict[str, list[DataPoint]] = {}
-        for series in self._changes.drain():
+        self._told = self._changes.drain()
+        for series in self._told:
             name = series.meter.declaration.name
             points = self._points[name]
             if series.removed:

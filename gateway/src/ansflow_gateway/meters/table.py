@@ -134,6 +134,12 @@ class Changes:
             drained, self.pending = self.pending, {}
         return list(drained)
 
+    def again(self, series: Iterable[Series]) -> None:
+        """Count series as changed that were drained in vain; from any thread."""
+        lost = dict.fromkeys(series)
+        with self._lock:
+            self.pending.update(lost)
+
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
     updated: float

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -12,10 +12,12 @@ from ansflow_gateway.exporters.push import PushReader
 from ansflow_gateway.exporters.table_metrics import TableMetrics
 from ansflow_gateway.meters.table import Table
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from support.otlp_receiver import OtlpReceiver
+from support.otlp_receiver import OtlpReceiver, attributes_of
 from support.polling import poll_until
 from support.tables import CALLS, empty_table
 
@@ -144,14 +146,14 @@ def test_without_changes_nothing_is_pushed_and_no_time_is_spent(receiver: OtlpRe
 def test_while_pushes_fail_changes_wait_for_the_interval(receiver: OtlpReceiver) -> None:
     """A Collector that is gone isn't tried at every change; what changed comes with the next full push."""
     table = empty_table()
-    failing = threading.Event()
-    failing.set()
+    away = threading.Event()
+    away.set()
     reader = PushReader(
         OTLPMetricExporter(endpoint=f"{receiver.endpoint}/v1/metrics"),
         0.6,
         metrics_of(table),
         delay_s=0.05,
-        failing=failing.is_set,
+        away=away.is_set,
     )
     with provided(reader):
         count(table, reader)
@@ -162,6 +164,118 @@ def test_while_pushes_fail_changes_wait_for_the_interval(receiver: OtlpReceiver)
             assert receiver.sums("test.")["test.calls", "db", "success"] == 1
 
         poll_until(is_there, interval=0.01, timeout=10)
+
+
+def count_many(table: Table, reader: PushReader, peers: Iterable[int], amount: int = 1) -> None:
+    """Count calls of many peers with long names."""
+    with table.lock:
+        for peer in peers:
+            table.add(CALLS, (f"{peer:0200}", "success"), amount, time.time())
+    reader.notice()
+
+
+def peers_in(request: ExportMetricsServiceRequest) -> list[int]:
+    """Tell which peers a request is about."""
+    return [
+        int(attributes_of(list(point.attributes))["peer.name"])
+        for group in request.resource_metrics
+        for scope in group.scope_metrics
+        for metric in scope.metrics
+        for point in metric.sum.data_points
+    ]
+
+
+@pytest.mark.parametrize(("interval_s", "delay_s"), [(0.2, NEVER_S), (NEVER_S, 0.05)], ids=["all", "changes"])
+def test_what_no_receiver_takes_at_once_comes_in_parts(interval_s: float, delay_s: float) -> None:
+    """Of 3 MB of series, each arrives at a receiver that takes 1 MB a request, and once a push."""
+    table = empty_table(10_000)
+    with OtlpReceiver(most_bytes=1_000_000) as receiver:
+        reader, exporter = build_push_reader(
+            f"{receiver.endpoint}/v1/metrics", interval_s, metrics_of(table), delay_s=delay_s
+        )
+        with provided(reader):
+            count_many(table, reader, range(10_000))
+
+            def all_there() -> None:
+                assert len(receiver.sums("test.calls")) == 10_000
+                assert (exporter.state.failures, list(exporter.unsent)) == (0, [])
+
+            poll_until(all_there, interval=0.1, timeout=60)
+            requests = [peers_in(request) for request in list(receiver.metrics)]
+        pushed = [peer for peers in requests for peer in peers]
+        assert pushed[:10_000] == list(range(10_000))
+        assert max(map(len, requests)) < 5_000
+
+
+def test_of_a_push_that_was_refused_in_part_the_rest_is_pushed_again(receiver: OtlpReceiver) -> None:
+    """The changes in the part that wasn't taken are told soon afterwards, and no others a second time."""
+    table = empty_table(10_000)
+    reader, exporter = build_push_reader(
+        f"{receiver.endpoint}/v1/metrics", NEVER_S, metrics_of(table), delay_s=0.05, most_bytes=50_000
+    )
+    refused: list[list[int]] = []
+
+    def refuses_once(request: ExportMetricsServiceRequest) -> bool:
+        if refused or 300 not in peers_in(request):
+            return False
+        refused.append(peers_in(request))
+        return True
+
+    with provided(reader):
+        receiver.refuses = refuses_once
+        count_many(table, reader, range(1000))
+
+        def all_there() -> None:
+            assert len(receiver.sums("test.calls")) == 1000
+            assert exporter.state.failures == 0
+
+        poll_until(all_there, interval=0.01, timeout=30)
+        requests = [peers_in(request) for request in receiver.metrics]
+        assert requests[-1] == refused[0]
+        assert sorted(peer for peers in requests for peer in peers) == list(range(1000))
+        assert exporter.failed == 1
+
+
+def test_when_nobody_takes_anything_the_rest_is_not_tried(receiver: OtlpReceiver) -> None:
+    """Two requests are enough to know, and what changed comes with the next push of everything."""
+    table = empty_table(10_000)
+    reader, exporter = build_push_reader(
+        f"{receiver.endpoint}/v1/metrics", 3.0, metrics_of(table), delay_s=0.05, most_bytes=50_000
+    )
+    tried: list[int] = []
+
+    def refuses(request: ExportMetricsServiceRequest) -> bool:
+        tried.append(len(peers_in(request)))
+        return True
+
+    with provided(reader):
+        receiver.refuses = refuses
+        count_many(table, reader, range(1000))
+
+        def given_up() -> None:
+            assert exporter.away
+
+        poll_until(given_up, interval=0.01, timeout=30)
+        assert len(tried) == 2
+        assert sum(len(peers_in_data(data)) for data in exporter.unsent) == 1000
+        receiver.refuses = lambda _: False
+
+        def all_there() -> None:
+            assert len(receiver.sums("test.calls")) == 1000
+            assert exporter.state.failures == 0
+
+        poll_until(all_there, interval=0.01, timeout=30)
+
+
+def peers_in_data(data: MetricsData) -> list[str]:
+    """Tell which peers some metrics are about."""
+    return [
+        str((point.attributes or {})["peer.name"])
+        for group in data.resource_metrics
+        for scope in group.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    ]
 
 
 def test_the_last_push_has_the_last_change(receiver: OtlpReceiver) -> None:

@@ -1,5 +1,7 @@
 """The table's series as the SDK's metrics: kinds, times, and what is made again."""
 
+from dataclasses import replace
+
 from ansflow_gateway.exporters.table_metrics import TableMetrics
 from ansflow_gateway.meters.table import Table
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -154,4 +156,27 @@ def test_an_empty_table_has_no_metrics() -> None:
     """There is nothing to be pushed of nothing."""
     metrics = metrics_of(empty_table(), Clock())
     assert metrics.all() is None
+    assert metrics.changed() is None
+
+
+def test_changes_that_were_not_sent_are_told_again() -> None:
+    """Those among the points that didn't go out, at their present values; not others, nor removed ones."""
+    table = filled_table()
+    metrics = metrics_of(table, Clock())
+    metrics.all()
+    with table.lock:
+        for peer in ("db", "web", "cache"):
+            table.set(SHARE, (peer,), 0.5, 3.0)
+            table.add(CALLS, (peer, "success"), 1, 3.0)
+    made = metrics.all()
+    (unsent,) = (metric for metric in by_name(made).values() if metric.name == "test.share")
+    assert made
+    (scope,) = made.scope_metrics
+    with table.lock:
+        table.set(SHARE, ("web",), 0.75, 4.0)
+        table.remove(SHARE, ("cache",))
+    metrics.again([MetricsData([replace(made, scope_metrics=[replace(scope, metrics=[unsent])])])])
+    changed = metrics.changed()
+    assert by_name(changed).keys() == {"test.share"}
+    assert values(changed, "test.share") == {("db",): 0.5, ("web",): 0.75}
     assert metrics.changed() is None
