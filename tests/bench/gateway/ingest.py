@@ -34,8 +34,9 @@ the CPU time of the server's process with all its threads. The gateway's answer 
 the disk (SQLite, `synchronous=FULL`); Pushgateway and statsd_exporter, with their default settings, keep what
 they are told in memory. Each event, push and line counts one user's activity with the same two labels;
 Pushgateway has a group a connection. A batch has {BATCH_EVENTS} events, each with an id of its own;
-statsd_exporter gets as many increments. At the end, the counters have to equal what was sent; what UDP lost
-is shown, and cost is by what arrived.
+statsd_exporter gets as many increments. Runs are another load, which has no peer: each is queued, started
+and finished, which moves some ten meters and makes a trace. At the end, the counters have to equal what was
+sent; what UDP lost is shown, and cost is by what arrived.
 """
 
 
@@ -151,7 +152,7 @@ def _contenders(stack: ExitStack, client: Client, effort: Effort) -> list[Conten
             answer = client.send(server, kind, first, number, connections)
             return number * kind.events, answer["latencies_s"]
 
-        return Contender(title, server, send, _pushes if kind is Kind.PUSH else _events)
+        return Contender(title, server, send, COUNTS[kind])
 
     def lines(title: str, transport: str, lines_a_packet: int) -> Contender:
         def send(first: int) -> tuple[int, list[float]]:
@@ -176,6 +177,7 @@ def _contenders(stack: ExitStack, client: Client, effort: Effort) -> list[Conten
     ]
     others = [
         http(BATCH_TITLE, gateway, Kind.BATCH, effort.batches, BATCH_CONNECTIONS),
+        http(RUNS_TITLE, gateway, Kind.RUNS, effort.batches, BATCH_CONNECTIONS),
         lines("statsd_exporter: TCP, a line a write", "tcp", 1),
         lines(f"statsd_exporter: TCP, {BATCH_EVENTS} lines a write", "tcp", BATCH_EVENTS),
         lines("statsd_exporter: UDP, a line a datagram", "udp", 1),
@@ -185,6 +187,8 @@ def _contenders(stack: ExitStack, client: Client, effort: Effort) -> list[Conten
 
 
 BATCH_TITLE = f"**gateway, durable: batches of {BATCH_EVENTS}, {BATCH_CONNECTIONS} connections**"
+
+RUNS_TITLE = f"gateway, durable: runs, {Kind.RUNS.events} events a batch, {BATCH_CONNECTIONS} connections"
 
 
 def _single_title(server: str, connections: int) -> str:
@@ -201,12 +205,20 @@ def _events(exposition: str) -> int:
     return int(total(exposition, METER))
 
 
+def _taken(exposition: str) -> int:
+    return int(total(exposition, "ansflow_gateway_events_accepted_total"))
+
+
 def _pushes(exposition: str) -> int:
     return int(total(exposition, "pushgateway_http_requests_total", handler="push", code="200"))
 
 
 def _lines(exposition: str) -> int:
     return int(total(exposition, METER.removesuffix("_total")))
+
+
+COUNTS = {Kind.EVENT: _events, Kind.BATCH: _events, Kind.RUNS: _taken, Kind.PUSH: _pushes}
+"""What counts the events of each kind, in a scrape."""
 
 
 def _row(contender: Contender) -> list[str]:

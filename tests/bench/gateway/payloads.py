@@ -10,6 +10,10 @@ __all__ = ["ACTIONS", "BATCH_EVENTS", "METER", "USER_TYPES", "Kind", "requests",
 BATCH_EVENTS = 100
 """Events of a batch."""
 
+BATCH_RUNS = 33
+"""Runs of a batch of runs, which has as many events of each phase."""
+
+PHASES = ("queued", "started", "finished")
 ACTIONS = ("login", "logout", "build", "deploy", "review")
 USER_TYPES = ("admin", "developer")
 METER = "ansflow_user_activity_total"
@@ -28,13 +32,22 @@ class Kind(StrEnum):
     SERIES = "series"
     """A batch of them, each of a label set of its own: what fills the gateway with series."""
 
+    RUNS = "runs"
+    """A batch of pipeline runs, each queued, started and finished: what costs the most to fold."""
+
     PUSH = "push"
     """One counter for Pushgateway, with the same labels."""
 
     @property
     def events(self) -> int:
         """Events in one request."""
-        return BATCH_EVENTS if self in {Kind.BATCH, Kind.SERIES} else 1
+        match self:
+            case Kind.BATCH | Kind.SERIES:
+                return BATCH_EVENTS
+            case Kind.RUNS:
+                return BATCH_RUNS * len(PHASES)
+            case _:
+                return 1
 
 
 def requests(kind: Kind, first: int, number: int, connection: int = 0) -> Iterator[bytes]:
@@ -60,6 +73,11 @@ def requests(kind: Kind, first: int, number: int, connection: int = 0) -> Iterat
                 make = _event if kind is Kind.BATCH else _event_of_its_own
                 batch = [make(next(numbers)) for _ in range(BATCH_EVENTS)]
                 yield _post("application/cloudevents-batch+json", _json(batch))
+            case Kind.RUNS:
+                runs = [_run(next(numbers)) for _ in range(BATCH_RUNS)]
+                yield _post(
+                    "application/cloudevents-batch+json", _json([each for run in runs for each in run])
+                )
 
 
 def statsd_lines(first: int, number: int) -> Iterator[bytes]:
@@ -94,6 +112,24 @@ def _event(number: int, action: str = "") -> dict[str, object]:
 
 def _event_of_its_own(number: int) -> dict[str, object]:
     return _event(number, f"action-{number:07d}")
+
+
+def _run(number: int) -> list[dict[str, object]]:
+    data: dict[str, object] = {
+        "run_id": f"{number:012d}",
+        "pipeline": f"pipeline-{number % 20}",
+        "project": f"project-{number % 10}",
+    }
+    ending = {"result": "failure" if number % 7 == 0 else "success", "duration_s": 12.5}
+    return [
+        _event(number)
+        | {
+            "id": f"{number:012d}-{phase}",
+            "type": f"dev.ansflow.pipeline.run.{phase}.v1",
+            "data": data | (ending if phase == "finished" else {}),
+        }
+        for phase in PHASES
+    ]
 
 
 def _json(value: object) -> bytes:

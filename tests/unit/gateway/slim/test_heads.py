@@ -94,6 +94,15 @@ def test_other_request_lines_are_left_to_aiohttp(start: bytes) -> None:
     assert read(head(*PLAIN, start=start)) is None
 
 
+def test_what_proxies_and_traced_senders_add_changes_nothing() -> None:
+    """Their fields are known, but not such a head remembered."""
+    added = read(head(*PLAIN, "X-Forwarded-For: 203.0.113.7", "X-Request-ID: 5f1c", "baggage: a=b"))
+    plain = read(head(*PLAIN))
+    assert added is not None
+    assert plain is not None
+    assert (added.mode, added.length, added.lasting) == (plain.mode, plain.length, False)
+
+
 def test_heads_are_remembered_but_for_those_of_traced_senders_and_not_without_bound() -> None:
     """The same head is read once; trace contexts, which never come again, take no room."""
     heads = Heads()

@@ -30,9 +30,23 @@ _TYPES: Final = {
     for essence, mode in ((modes.STRUCTURED, Mode.STRUCTURED), (modes.BATCH, Mode.BATCH))
     for charset in ("", ";charset=utf-8", "; charset=utf-8")
 }
-# They differ from request to request where the sender is traced, and change nothing here: an event's trace
-# context is the event's own.
-_PASSING: Final = frozenset({"traceparent", "tracestate", "baggage"})
+# They change nothing here (an event's trace context is the event's own), and may differ with each request: what
+# traced senders add, and proxies.
+_PASSING: Final = frozenset(
+    {
+        "baggage",
+        "forwarded",
+        "traceparent",
+        "tracestate",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "x-request-id",
+    }
+)
 _KNOWN: Final = _PASSING | {
     "accept",
     "accept-encoding",
@@ -43,6 +57,7 @@ _KNOWN: Final = _PASSING | {
     "content-type",
     "host",
     "prefer",
+    "sec-fetch-mode",
     "user-agent",
 }
 
