@@ -1,7 +1,8 @@
 """A table of aggregates with a meter of each kind, for the ways out of the gateway."""
 
 from ansflow_gateway.meters.declaration import Declaration, Kind
-from ansflow_gateway.meters.table import Table, TableMeter
+from ansflow_gateway.meters.series import TableMeter
+from ansflow_gateway.meters.table import Table
 
 TRACE, SPAN = bytes.fromhex("0af7651916cd43dd8448eb211c80319c"), bytes.fromhex("b7ad6b7169203331")
 

@@ -6,7 +6,9 @@ from typing import Final
 from ansflow_gateway.domain.events import RunResult
 from ansflow_gateway.domain.system import SystemSnapshot
 from ansflow_gateway.meters import business as b
-from ansflow_gateway.meters.table import HistogramPoint, Table, TableMeter
+from ansflow_gateway.meters.points import HistogramPoint
+from ansflow_gateway.meters.series import TableMeter
+from ansflow_gateway.meters.table import Table
 from ansflow_gateway.web.status.source import Figure, Trend, Unit
 from ansflow_gateway.web.status.wording import count, size
 

@@ -16,7 +16,8 @@ import prometheus_client
 from ansflow_gateway.exporters.page import Pacer, TablePage
 from ansflow_gateway.exporters.prometheus import PrometheusPage
 from ansflow_gateway.meters.declaration import Declaration, Kind
-from ansflow_gateway.meters.table import Table, TableMeter
+from ansflow_gateway.meters.series import TableMeter
+from ansflow_gateway.meters.table import Table
 from opentelemetry.sdk.metrics import MeterProvider
 
 SIZES = (1_000, 10_000, 100_000)

@@ -4,7 +4,8 @@ from collections import Counter
 
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters.offenders import CAPACITY, Offenders
-from ansflow_gateway.meters.table import HistogramPoint, Table
+from ansflow_gateway.meters.points import HistogramPoint
+from ansflow_gateway.meters.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 

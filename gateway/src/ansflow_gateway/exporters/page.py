@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ansflow_gateway.exporters.prometheus_names import Family, family, label
-from ansflow_gateway.meters.table import Exemplar, HistogramPoint, Series, Table, TableMeter
+from ansflow_gateway.meters.points import Exemplar, HistogramPoint
+from ansflow_gateway.meters.series import Series, TableMeter
+from ansflow_gateway.meters.table import Table
 
 BLOCK_SIZE: Final = 128
 """Series in a block. Measured with 1 % of 100,000 series changing, 32 to 256 make no difference: in larger

@@ -29,8 +29,10 @@ from opentelemetry.util.types import Attributes
 
 from ansflow_gateway.exporters.moments import unix_nanoseconds
 from ansflow_gateway.meters.declaration import Kind
-from ansflow_gateway.meters.table import Exemplar as TableExemplar
-from ansflow_gateway.meters.table import HistogramPoint, Series, Table, TableMeter
+from ansflow_gateway.meters.points import Exemplar as TableExemplar
+from ansflow_gateway.meters.points import HistogramPoint
+from ansflow_gateway.meters.series import Series, TableMeter
+from ansflow_gateway.meters.table import Table
 
 DataPoint = NumberDataPoint | HistogramDataPoint
 PointT = TypeVar("PointT", bound=DataPoint)

@@ -36,6 +36,7 @@ from ansflow_gateway.folding.state import StateMap
 from ansflow_gateway.folding.tasks import Tasks
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters import table as tables
+from ansflow_gateway.meters.series import TableMeter
 from ansflow_gateway.meters.table import Table
 
 SLICE: Final = 256
@@ -269,7 +270,7 @@ class Book:
                 else:
                     self._gauge(meter, labels, value, now)
 
-    def _gauge(self, meter: tables.TableMeter, labels: tuple[str, ...], value: float, now: float) -> None:
+    def _gauge(self, meter: TableMeter, labels: tuple[str, ...], value: float, now: float) -> None:
         # Set again now and then, so that it doesn't expire; not each time, or it would be exported each time.
         series = self.table.find(meter, labels)
         if series is None or series.point != value or now - series.updated > self._options.gauge_ttl / 4:

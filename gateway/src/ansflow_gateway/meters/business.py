@@ -10,7 +10,7 @@ from typing import Final
 
 from ansflow_gateway.domain.events import DeploymentKind, RunResult
 from ansflow_gateway.meters.declaration import Declaration, Kind
-from ansflow_gateway.meters.table import TableMeter
+from ansflow_gateway.meters.series import TableMeter
 
 PIPELINE: Final = "cicd.pipeline.name"
 RUN_STATE: Final = "cicd.pipeline.run.state"

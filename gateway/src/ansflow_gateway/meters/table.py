@@ -8,9 +8,7 @@ point is an immutable value that is replaced whole.
 """
 
 import threading
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -18,127 +16,13 @@ import msgspec
 from ansflow_gateway.domain.labels import OVERFLOW
 from ansflow_gateway.domain.store import StateRow
 from ansflow_gateway.errors import UndeclaredError
-from ansflow_gateway.meters.declaration import Declaration, Kind
+from ansflow_gateway.meters.declaration import Kind
 from ansflow_gateway.meters.offenders import Offenders
+from ansflow_gateway.meters.points import EMPTY, HistogramPoint, rebucketed, with_measurement
+from ansflow_gateway.meters.series import Changes, Series, TableMeter
 
 PREFIX: Final = "series"
 """What the keys of the table's rows begin with."""
-
-
-class Exemplar(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One measurement that stands for its bucket.
-
-    Args:
-        value: What was measured.
-        at: When, in seconds since the epoch.
-        trace_id: The trace in which it was made: 16 bytes.
-        span_id: The span, likewise: 8 bytes.
-    """
-
-    value: float
-    at: float
-    trace_id: bytes
-    span_id: bytes
-
-
-class HistogramPoint(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A histogram's state.
-
-    Args:
-        count: Number of measurements.
-        sum: Their sum.
-        buckets: Measurements in each bucket, one more than there are bounds, not cumulative.
-        exemplars: The latest exemplar of each bucket; None where it has none.
-        minimum: The least measurement.
-        maximum: The greatest.
-    """
-
-    count: int
-    sum: float
-    buckets: tuple[int, ...]
-    exemplars: tuple[Exemplar | None, ...]
-    minimum: float
-    maximum: float
-
-
-@dataclass(frozen=True, slots=True)
-class TableMeter:
-    """An instrument whose aggregates are in the table.
-
-    Args:
-        declaration: The instrument, out of the catalogue; its kind says what its series' points are.
-        labels: All its attributes, in the order of the labels' values. An empty value is an absent attribute.
-        closed: Values that each label which isn't chosen by producers may have; such a label keeps its value
-            in the overflow.
-    """
-
-    declaration: Declaration
-    labels: tuple[str, ...]
-    closed: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if frozenset(self.labels) != self.declaration.attributes:
-            raise ValueError(f"{self.declaration.name}: the labels aren't those of the catalogue")
-
-    @property
-    def overflows(self) -> int:
-        """Most overflow series: one for each combination of closed values."""
-        product = 1
-        for values in self.closed.values():
-            product *= len(values)
-        return product
-
-
-class Series:
-    """One label set of a meter, and its present point.
-
-    Args:
-        meter: The meter.
-        labels: Values in the order of the meter's labels.
-        point: A number; a `HistogramPoint` of a histogram.
-        updated: When it last changed, in seconds since the epoch.
-    """
-
-    __slots__ = ("labels", "meter", "point", "removed", "updated")
-
-    def __init__(
-        self, meter: TableMeter, labels: tuple[str, ...], point: float | HistogramPoint, updated: float
-    ) -> None:
-        self.meter = meter
-        self.labels = labels
-        self.point = point
-        self.updated = updated
-        self.removed = False
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """The attributes that are there, by name."""
-        return {name: value for name, value in zip(self.meter.labels, self.labels, strict=True) if value}
-
-
-class Changes:
-    """Which series changed since they were last asked for.
-
-    Args:
-        lock: The table's.
-        initial: Those that are there already.
-    """
-
-    def __init__(self, lock: threading.Lock, initial: Iterable[Series]) -> None:
-        self._lock = lock
-        self.pending: dict[Series, None] = dict.fromkeys(initial)
-
-    def drain(self) -> Sequence[Series]:
-        """Return the changed series, removed ones among them (`removed` is true); from any thread."""
-        with self._lock:
-            drained, self.pending = self.pending, {}
-        return list(drained)
-
-    def again(self, series: Iterable[Series]) -> None:
-        """Count series as changed that were drained in vain; from any thread."""
-        lost = dict.fromkeys(series)
-        with self._lock:
-            self.pending.update(lost)
 
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
@@ -205,28 +89,9 @@ class Table:
             at: When, in seconds since the epoch.
             exemplar: Ids of the trace and the span in which it was made.
         """
-        bounds = meter.declaration.bounds
-        size = len(bounds) + 1
         series = self._find(meter, labels, None)
-        before = series.point
-        if not isinstance(before, HistogramPoint) or len(before.buckets) != size:
-            before = _rebucketed(before, size)
-        place = bisect_left(bounds, value)
-        buckets = list(before.buckets)
-        buckets[place] += 1
-        exemplars = before.exemplars
-        if exemplar:
-            replaced = list(exemplars)
-            replaced[place] = Exemplar(value, at, *exemplar)
-            exemplars = tuple(replaced)
-        series.point = HistogramPoint(
-            before.count + 1,
-            before.sum + value,
-            tuple(buckets),
-            exemplars,
-            min(before.minimum, value) if before.count else value,
-            max(before.maximum, value) if before.count else value,
-        )
+        before = series.point if isinstance(series.point, HistogramPoint) else EMPTY
+        series.point = with_measurement(before, meter.declaration.bounds, value, at, exemplar)
         self._changed(series, at)
 
     def adjust(self, meter: TableMeter, labels: tuple[str, ...], step: float, at: float) -> tuple[str, ...]:
@@ -342,7 +207,7 @@ class Table:
         if is_histogram is (meter.declaration.kind is Kind.HISTOGRAM):
             point, size = saved.point, len(meter.declaration.bounds) + 1
             if isinstance(point, HistogramPoint) and len(point.buckets) != size:
-                point = _rebucketed(point, size)  # a release has other bounds
+                point = rebucketed(point, size)  # a release has other bounds
             series = self._create(meter, tuple(labels), point)
             series.updated = saved.updated
             self._tell(series)
@@ -363,7 +228,7 @@ class Table:
             series = group.get(labels)
             if series is not None:
                 return series
-        point = _EMPTY if initial is None else initial
+        point = EMPTY if initial is None else initial
         return self._create(meter, labels, point)
 
     def _create(self, meter: TableMeter, labels: tuple[str, ...], point: float | HistogramPoint) -> Series:
@@ -384,7 +249,6 @@ class Table:
             subscriber.pending[series] = None
 
 
-_EMPTY: Final = HistogramPoint(0, 0.0, (), (), 0.0, 0.0)
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(_Saved).decode
 
@@ -393,15 +257,3 @@ def _number(point: float | HistogramPoint) -> float:
     if isinstance(point, HistogramPoint):
         raise UndeclaredError("a histogram is no number")
     return point
-
-
-def _rebucketed(point: float | HistogramPoint, size: int) -> HistogramPoint:
-    before = point if isinstance(point, HistogramPoint) else _EMPTY
-    return HistogramPoint(
-        before.count,
-        before.sum,
-        (0,) * (size - 1) + (before.count,),
-        (None,) * size,
-        before.minimum,
-        before.maximum,
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansflow_gateway.domain.events import Event
-from ansflow_gateway.domain.store import Verdict
+from ansflow_gateway.domain.store import Settled, Verdict
 from ansflow_gateway.errors import OverloadedError, StoreUnavailableError
 from support.receiver import BATCH, STRUCTURED, Receiver, run_finished, run_receiver
 
@@ -26,6 +26,10 @@ class Refusing:
         """Need nothing."""
 
     async def apply(self, events: Sequence[Event]) -> Sequence[Verdict]:
+        """Refuse."""
+        raise self._error
+
+    def submit(self, events: Sequence[Event], settled: Settled) -> None:
         """Refuse."""
         raise self._error
 

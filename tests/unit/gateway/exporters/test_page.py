@@ -10,7 +10,9 @@ from ansflow_gateway.exporters.page import BLOCK_SIZE, Pacer, TablePage
 from ansflow_gateway.exporters.prometheus import PrometheusPage
 from ansflow_gateway.meters import business
 from ansflow_gateway.meters.declaration import Declaration, Kind
-from ansflow_gateway.meters.table import HistogramPoint, Table, TableMeter
+from ansflow_gateway.meters.points import HistogramPoint
+from ansflow_gateway.meters.series import TableMeter
+from ansflow_gateway.meters.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import MeterProvider

@@ -4,7 +4,7 @@ import pytest
 from ansflow_gateway.exporters.prometheus_names import Family, family, label
 from ansflow_gateway.meters import business
 from ansflow_gateway.meters.declaration import Declaration, Kind
-from ansflow_gateway.meters.table import TableMeter
+from ansflow_gateway.meters.series import TableMeter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.prometheus import PrometheusMetricReader

@@ -24,7 +24,7 @@ from ansflow_gateway.domain.store import Entry
 from ansflow_gateway.domain.traces import run_span_id, task_span_id, trace_id
 from ansflow_gateway.folding.book import Book, BookOptions
 from ansflow_gateway.meters import business as b
-from ansflow_gateway.meters.table import HistogramPoint
+from ansflow_gateway.meters.points import HistogramPoint
 
 T = 1_800_000_000.0
 PROJECTS = 10_000

@@ -20,7 +20,7 @@ from ansflow_gateway.domain.identity import semantic_key
 from ansflow_gateway.domain.store import Entry
 from ansflow_gateway.folding.book import Book, BookOptions
 from ansflow_gateway.meters import business as b
-from ansflow_gateway.meters.table import HistogramPoint
+from ansflow_gateway.meters.points import HistogramPoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -30,8 +30,8 @@ _TYPES: Final = {
     for essence, mode in ((modes.STRUCTURED, Mode.STRUCTURED), (modes.BATCH, Mode.BATCH))
     for charset in ("", ";charset=utf-8", "; charset=utf-8")
 }
-# They change nothing here (an event's trace context is the event's own), and may differ with each request: what
-# traced senders add, and proxies.
+# What traced senders and proxies add. It changes nothing here, as an event has a trace
+# context of its own, and it may differ with each request.
 _PASSING: Final = frozenset(
     {
         "baggage",
