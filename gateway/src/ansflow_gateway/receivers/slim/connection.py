@@ -188,10 +188,8 @@ class SlimConnection(asyncio.Protocol):
             if close:
                 self._transport.close()
         self._count(False)
-        if self._data:
-            self._go_on()
-        else:
-            self.since = time.monotonic()
+        self.since = time.monotonic()
+        self._go_on()
 
     def _go_on(self) -> None:
         """Read on, and begin the next request, if it is there."""
