@@ -7,6 +7,7 @@ import threading
 import pytest
 from ansflow_gateway.domain.rejection import SHED, Reason
 from ansflow_gateway.exporters.prometheus import Page, PrometheusPage
+from ansflow_gateway.exporters.prometheus_names import family
 from ansflow_gateway.lifetimes import SAMPLER
 from ansflow_gateway.meters.catalogue import CATALOGUE
 from ansflow_gateway.meters.declaration import Kind
@@ -44,6 +45,19 @@ async def test_metrics_are_rendered_as_the_scraper_prefers(
         "error_type": "_OTHER",
     }
     assert samples["target_info"].labels["service_name"] == "ansflow-gateway"
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_the_page_has_the_names_that_a_collector_gives(gateway: Gateway, accept: str) -> None:
+    """Whoever reads the page and whoever reads a Collector finds each series under one name."""
+    await gateway.send(run_finished())
+    _, _, text = await fetch(gateway, "/metrics", Accept=accept)
+    found = {each.name for each in (parse_openmetrics if accept else parse_text)(text)} - {
+        "target_info",
+        "target",
+    }
+    assert found <= {family(declared).name for declared in CATALOGUE.values()}
+    assert "system_memory_utilization_ratio" in found
 
 
 async def test_metrics_are_compressed_for_those_who_ask(gateway: Gateway) -> None:

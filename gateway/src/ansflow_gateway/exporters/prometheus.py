@@ -10,11 +10,21 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
+from ansflow_gateway.exporters import prometheus_names as names
 from ansflow_gateway.exporters.page import Pacer, TablePage
+from ansflow_gateway.meters.catalogue import CATALOGUE
 from ansflow_gateway.meters.table import Table
 
 _GZIP_LEVEL: Final = 1  # a scrape is read once, on the same host or network
 _GZIP_WINDOW: Final = zlib.MAX_WBITS + 16  # zlib's way to say gzip
+
+_RATIO: Final = "_ratio"
+# The SDK's exporter leaves the unit 1 out; a Collector, and our own table, end such a gauge's name with it.
+_RATIOS: Final = {
+    name.removesuffix(_RATIO): name
+    for declared in CATALOGUE.values()
+    if declared.unit == "1" and (name := names.family(declared).name).endswith(_RATIO)
+}
 
 _END: Final = b"# EOF\n"
 
@@ -75,7 +85,7 @@ class PrometheusPage:
     def _blocks(self, encode: "_Encode", *, open_metrics: bool) -> Iterator[bytes]:
         pacer = Pacer()
         for family in self._registry.collect():
-            yield encode(_One(family)).removesuffix(_END)
+            yield encode(_One(_named(family))).removesuffix(_END)
             pacer.pause()
         if self.table:
             if open_metrics not in self._table_pages:
@@ -98,6 +108,16 @@ class _One:
 
     def collect(self) -> list[Metric]:
         return [self._family]
+
+
+def _named(family: Metric) -> Metric:
+    """Give a family the name that a Collector would give it."""
+    name = _RATIOS.get(family.name)
+    if name is None or family.type != "gauge":
+        return family
+    renamed = Metric(name, family.documentation, family.type)
+    renamed.samples = [sample._replace(name=name) for sample in family.samples]
+    return renamed
 
 
 def _compressed(blocks: Iterator[bytes]) -> bytes:
