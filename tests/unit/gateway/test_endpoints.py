@@ -57,7 +57,7 @@ async def test_the_page_has_the_names_that_a_collector_gives(gateway: Gateway, a
         "target",
     }
     assert found <= {family(declared).name for declared in CATALOGUE.values()}
-    assert "system_memory_utilization_ratio" in found
+    assert "ansflow_availability_objective_ratio" in found
 
 
 async def test_metrics_are_compressed_for_those_who_ask(gateway: Gateway) -> None:
