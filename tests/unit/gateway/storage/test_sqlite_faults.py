@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ansflow_gateway.errors import StoreRefusedError
 from ansflow_gateway.storage.sqlite import SqliteEventStore
-from support import failing_disk
 from support.counting_fold import CountingFold
+from support.failing_disk import make_disk
 from support.store_program import counted
 
 SENT = 100_000
@@ -156,13 +156,8 @@ def _numbers(batch: str) -> set[int]:
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
     """Give the environment with a disk that can fail, and the flag file that makes it fail."""
-    if failing_disk.compiler() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have a C compiler")
-        pytest.skip("no C compiler")
-    folder = tmp_path_factory.mktemp("disk")
-    flag = folder / "flag"
-    return {"LD_PRELOAD": str(failing_disk.build(folder)), "FAILING_DISK_FLAG": str(flag)}, flag
+    disk = make_disk(tmp_path_factory.mktemp("disk"))
+    return disk.environ, disk.flag
 
 
 @pytest.mark.parametrize(("fault", "reason"), [("sync", "disk I/O error"), ("full", "full|disk I/O error")])
