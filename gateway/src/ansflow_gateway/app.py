@@ -16,6 +16,7 @@ from ansflow_gateway.receivers.webhooks import receiver as webhooks
 from ansflow_gateway.web import health, index, metrics, openapi, schemas, tokens
 from ansflow_gateway.web.authorization import SENDERS, Senders, require_token
 from ansflow_gateway.web.drain import DRAIN, Drain, counted
+from ansflow_gateway.web.expectation import expecting
 from ansflow_gateway.web.health import Check, Status
 from ansflow_gateway.web.problem import problems
 from ansflow_gateway.web.status import handlers as status
@@ -65,15 +66,17 @@ def build_app(
         lambda: lifetimes.known_services(app, settings),
     )
     app.add_routes(
-        [
-            web.post(events.PATH, events.post_events),
-            web.get("/metrics", metrics.get_metrics),
-            *webhooks.routes(),
-            *health.routes(),
-            *schemas.routes(),
-            *openapi.routes(),
-            *status.routes(),
-        ]
+        expecting(
+            [
+                web.post(events.PATH, events.post_events),
+                web.get("/metrics", metrics.get_metrics),
+                *webhooks.routes(),
+                *health.routes(),
+                *schemas.routes(),
+                *openapi.routes(),
+                *status.routes(),
+            ]
+        )
     )
     app.cleanup_ctx.extend(
         [

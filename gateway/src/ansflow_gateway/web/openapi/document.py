@@ -21,7 +21,8 @@ DOCUMENT: Final[Mapping[str, Any]] = {
         "title": "AnsFlow Observability Gateway",
         "version": __version__,
         "description": "Takes events and webhooks in, counts each once, and gives out metrics and traces. "
-        "What GET answers, HEAD answers without the body.",
+        "What GET answers, HEAD answers without the body. Errors of HTTP itself, such as 405, 417 and, after "
+        "which the connection ends, 400, aren't listed at each operation.",
         "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     },
     "jsonSchemaDialect": DIALECT,

@@ -52,21 +52,22 @@ async def get_root(request: web.Request) -> web.Response:
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """Answer with a stream of what changes, until the client goes or the gateway stops."""
+    """Answer with a stream of what changes, until the client goes or the gateway stops; none to HEAD."""
+    headers = {
+        **_SECURE,
+        **_FRESH,
+        "Content-Type": "text/event-stream",
+        "X-Accel-Buffering": "no",  # nginx would keep updates back
+    }
+    if request.method == "HEAD":  # who asks for no body waits for the answer's end
+        return web.Response(headers=headers)
     live = request.app[LIVE]
     client = await live.join(request.transport)
     if client is None:
         return problem.plain(
             HTTPStatus.SERVICE_UNAVAILABLE, "as many status pages are open as may be", {"Retry-After": "10"}
         )
-    response = web.StreamResponse(
-        headers={
-            **_SECURE,
-            **_FRESH,
-            "Content-Type": "text/event-stream",
-            "X-Accel-Buffering": "no",  # nginx would keep updates back
-        }
-    )
+    response = web.StreamResponse(headers=headers)
     try:
         with contextlib.suppress(ConnectionError):
             await response.prepare(request)
