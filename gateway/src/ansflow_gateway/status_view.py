@@ -146,23 +146,25 @@ class GatewayStatus:
 
 def _service(name: str, watched: Watched | None, objective: float) -> Service:
     if watched is None:
-        return Service(name, ServiceState.UNKNOWN, availability=_availability({}, objective))
+        return Service(name, ServiceState.UNKNOWN, availability=_availability({}, {}, objective))
     return Service(
         name,
         ServiceState.UP if watched.state.up else ServiceState.DOWN,
         watched.health.problem,
         tuple(sorted(watched.health.checks.items())),
-        _availability(watched.availability, objective),
+        _availability(watched.availability, watched.lost, objective),
         watched.state.since,
     )
 
 
-def _availability(shares: Mapping[str, float], objective: float) -> Sequence[Availability]:
+def _availability(
+    shares: Mapping[str, float], lost: Mapping[str, float], objective: float
+) -> Sequence[Availability]:
     return tuple(
         Availability(
             window,
             shares.get(window),
-            error_budget(shares[window], objective) if window in shares else None,
+            error_budget(lost[window], objective) if window in lost else None,
         )
         for window in WINDOWS
     )

@@ -63,6 +63,16 @@ def oracle(history: list[tuple[int, bool]], minute: int) -> dict[str, float]:
     return {name: sum(seen) / len(seen) for name, seen in counted.items() if seen}
 
 
+def lost(history: list[tuple[int, bool]], minute: int) -> dict[str, float]:
+    """Say how much of each window was lost, from a list of all probes."""
+    shares = oracle(history, minute)
+    return {
+        name: (1 - shares[name]) * len({at for at, _ in history if minute - length < at <= minute}) / length
+        for name, length in SMALL.items()
+        if name in shares
+    }
+
+
 @given(probes, st.integers(0, 1500))
 def test_availability_equals_a_count_of_all_probes(seen: list[tuple[bool, int]], idle_s: int) -> None:
     """At any moment each window's share is that of a list of all probes, also after silence and a restart."""
@@ -73,11 +83,13 @@ def test_availability_equals_a_count_of_all_probes(seen: list[tuple[bool, int]],
         availability.record(passed, now)
         history.append((int(now // 60), passed))
         assert availability.ratios(now) == pytest.approx(oracle(history, int(now // 60)))
+        assert availability.lost(now) == pytest.approx(lost(history, int(now // 60)))
     restored = Availability.from_bytes(availability.to_bytes(), SMALL)
     now += idle_s
     wanted = pytest.approx(oracle(history, int(now // 60)))
     assert availability.ratios(now) == wanted
     assert restored.ratios(now) == wanted
+    assert restored.lost(now) == pytest.approx(lost(history, int(now // 60)))
     assert restored.to_bytes() == availability.to_bytes()
 
 
@@ -130,11 +142,22 @@ def test_cut_bytes_are_refused(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "left"), [(1.0, 1.0), (0.9995, 0.0), (0.99975, 0.5), (0.999, -1.0), (0.0, -1999.0)]
+    ("lost", "left"), [(0.0, 1.0), (0.0005, 0.0), (0.00025, 0.5), (0.001, -1.0), (1.0, -1999.0)]
 )
-def test_the_error_budget_is_the_allowed_failure_that_is_left(ratio: float, left: float) -> None:
+def test_the_error_budget_is_the_allowed_failure_that_is_left(lost: float, left: float) -> None:
     """All of it without a failure, none at the objective, less than none below it."""
-    assert error_budget(ratio) == pytest.approx(left)
+    assert error_budget(lost) == pytest.approx(left)
+
+
+def test_a_bad_start_is_no_bad_month() -> None:
+    """A service that fails for its first two minutes of an hour has lost two of the 43,200 of 30 days."""
+    availability = Availability()
+    for second in range(0, 3600, 5):
+        availability.record(second >= 120, EPOCH_S + second)
+    assert availability.ratios(EPOCH_S + 3599)["30d"] == pytest.approx(58 / 60)
+    shares = availability.lost(EPOCH_S + 3599)
+    assert shares == pytest.approx({"1h": 2 / 60, "24h": 2 / 1440, "30d": 2 / 43_200})
+    assert error_budget(shares["30d"]) == pytest.approx(1 - 2 / 21.6)
 
 
 @pytest.mark.parametrize(

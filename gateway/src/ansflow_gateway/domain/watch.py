@@ -48,6 +48,7 @@ class Watched:
         probed_at: Time of the latest probe, in seconds since the epoch.
         duration_s: How long that took, in seconds.
         availability: Share of probes that passed, by window.
+        lost: Share of each window that was lost, by its name.
     """
 
     health: ServiceHealth
@@ -55,6 +56,7 @@ class Watched:
     probed_at: float
     duration_s: float
     availability: Mapping[str, float]
+    lost: Mapping[str, float]
 
 
 def advance(before: State | None, passed: bool, now: float, hysteresis: Hysteresis) -> State:

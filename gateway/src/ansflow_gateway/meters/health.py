@@ -62,6 +62,6 @@ class HealthMeters:
                 yield Measurement(ratio, {c.SERVICE: service, c.WINDOW: window})
 
     def _error_budget(self) -> Iterable[Measurement]:
-        for measurement in self._availability():
-            left = error_budget(measurement.value, self._objective)
-            yield Measurement(left, measurement.attributes)
+        for service, watched in self._watched().items():
+            for window, lost in watched.lost.items():
+                yield Measurement(error_budget(lost, self._objective), {c.SERVICE: service, c.WINDOW: window})

@@ -116,6 +116,7 @@ class HealthProber:
             probed_at=now,
             duration_s=result.duration_s,
             availability=availability.ratios(now),
+            lost=availability.lost(now),
         )
 
 

@@ -157,7 +157,12 @@ def test_runs_are_the_latest_with_links() -> None:
 def test_services_have_their_state_checks_and_budget() -> None:
     """State by hysteresis, not by the last probe; one not probed yet is unknown, with the same windows."""
     watched = Watched(
-        ServiceHealth(False, {"db": False}, problem="timed out"), State(True, NOW), NOW, 0.1, {"1h": 0.999}
+        ServiceHealth(False, {"db": False}, problem="timed out"),
+        State(True, NOW),
+        NOW,
+        0.1,
+        {"1h": 0.999},
+        {"1h": 0.001},
     )
     up, unknown = status_of(services={"b": None, "a": watched}).view().services
     assert (up.name, up.state, up.problem, up.since) == ("a", ServiceState.UP, "timed out", NOW)

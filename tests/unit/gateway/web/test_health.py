@@ -13,10 +13,14 @@ from ansflow_gateway.server import listen
 from ansflow_gateway.web import health
 from ansflow_gateway.web.health import Check, Status
 
-WELL = Watched(ServiceHealth(up=True), State(True, 1.0), 1_800_000_000.0, 0.0125, {})
-SHAKY = Watched(ServiceHealth(up=False, problem="no answer"), State(True, 1.0, 1), 1_800_000_000.0, 5.0, {})
-DOWN = Watched(ServiceHealth(False, {"db": False, "mq": True}), State(False, 1.0), 1_800_000_000.0, 0.1, {})
-BACK = Watched(ServiceHealth(up=True), State(False, 1.0, 1), 1_800_000_000.0, 0.1, {})
+WELL = Watched(ServiceHealth(up=True), State(True, 1.0), 1_800_000_000.0, 0.0125, {}, {})
+SHAKY = Watched(
+    ServiceHealth(up=False, problem="no answer"), State(True, 1.0, 1), 1_800_000_000.0, 5.0, {}, {}
+)
+DOWN = Watched(
+    ServiceHealth(False, {"db": False, "mq": True}), State(False, 1.0), 1_800_000_000.0, 0.1, {}, {}
+)
+BACK = Watched(ServiceHealth(up=True), State(False, 1.0, 1), 1_800_000_000.0, 0.1, {}, {})
 
 Get = Callable[[str], Coroutine[Any, Any, tuple[int, dict[str, Any]]]]
 
