@@ -30,13 +30,21 @@ class Row(NamedTuple):
     time_to_restore_s: float | None
 
 
-def oracle(told: Iterable[Told], now: float, home: Callable[[str], str] = str) -> dict[Key, Row]:
+Place = tuple[str, str]
+"""Project and environment."""
+
+
+def _own(project: str, environment: str) -> Place:
+    return project, environment
+
+
+def oracle(told: Iterable[Told], now: float, shown: Callable[[str, str], Place] = _own) -> dict[Key, Row]:
     """Work the figures out.
 
     Args:
         told: The facts, in any order, some of them more than once.
         now: Where the windows end.
-        home: Under which name a project's figures are.
+        shown: Under which names the figures of a project and an environment are.
 
     Returns:
         The figures of each window of a project and environment in which something happened within 90 days.
@@ -103,20 +111,20 @@ def oracle(told: Iterable[Told], now: float, home: Callable[[str], str] = str) -
                 leads.append((first, max(0.0, first.at - begun)))
 
     found: dict[Key, Row] = {}
-    places = {(home(each.project), each.environment) for each in successes}
-    places |= {(home(project), environment) for project, environment, _, _ in restored}
+    places = {shown(each.project, each.environment) for each in successes}
+    places |= {shown(project, environment) for project, environment, _, _ in restored}
     for project, environment in places:
         for days in (90, 30, 7):
             since = now - days * DAY
             inside = [
                 each
                 for each in successes
-                if (home(each.project), each.environment) == (project, environment) and since < each.at <= now
+                if shown(each.project, each.environment) == (project, environment) and since < each.at <= now
             ]
             durations = [
                 duration
                 for name, where, at, duration in restored
-                if (home(name), where) == (project, environment) and since < at <= now
+                if shown(name, where) == (project, environment) and since < at <= now
             ]
             if days == 90 and not inside and not durations:
                 break

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +30,7 @@ from ansflow_gateway.domain.traces import SpanFacts
 from ansflow_gateway.folding import activities
 from ansflow_gateway.folding.dora import Dora
 from ansflow_gateway.folding.dora_figures import DoraFigures
+from ansflow_gateway.folding.dora_gauges import DoraGauges, show, turned_away
 from ansflow_gateway.folding.outbox import Outbox
 from ansflow_gateway.folding.pipelines import Pipelines, RecentRun
 from ansflow_gateway.folding.projects import Projects
@@ -36,7 +38,6 @@ from ansflow_gateway.folding.state import StateMap
 from ansflow_gateway.folding.tasks import Tasks
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters import table as tables
-from ansflow_gateway.meters.series import TableMeter
 from ansflow_gateway.meters.table import Table
 
 SLICE: Final = 256
@@ -98,13 +99,13 @@ class Book:
         self.table.clear()
         self._now = 0.0
         self._overflowed: dict[str, int] = {}
-        self._dora_told: tuple[Sequence[DoraFigures] | None, float] = (None, 0.0)
         self._pipelines = Pipelines(
             self.table, options.run_deadline, options.start_deadline, traced=options.traced
         )
         self._tasks = Tasks(options.run_deadline)
         self._projects = Projects(ActiveProjects(options.active_window, self._clock))
-        self._dora = Dora(options.series_limit)
+        self._dora = Dora(options.series_limit, partial(turned_away, self.table))
+        self._dora_gauges = DoraGauges(self.table, options.gauge_ttl / 4)
         self._outbox = Outbox()
         self._beginning = StateMap("beginning", _Beginning)
         self._kept = StateMap("kept", _Kept)
@@ -169,13 +170,19 @@ class Book:
     def tick(self) -> None:
         """Bring up to date what changes with time alone: projects, workers, DORA, gauges not set for long."""
         now = self._clock()
+        again_s = self._options.gauge_ttl / 4
         with self.table.lock:
-            self._gauge(b.ACTIVE_PROJECTS, (), self._projects.count(), now)
+            show(self.table, b.ACTIVE_PROJECTS, (), self._projects.count(), now, again_s)
             for state, count in self._tasks.workers(now - self._options.gauge_ttl).items():
                 if count or self.table.value(b.WORKERS, (state,)) is not None:
-                    self._gauge(b.WORKERS, (state,), count, now)
-            self._dora_gauges(now)
+                    show(self.table, b.WORKERS, (state,), count, now, again_s)
+            gauges, figures = self._dora_gauges, self._dora.figures(now)
             self.table.expire(now - self._options.gauge_ttl)
+        for step in gauges.steps(figures, now):
+            with self.table.lock:
+                if gauges is not self._dora_gauges:
+                    return  # another state was loaded meanwhile
+                step()
         self.noticed()
 
     def overdue(self) -> Sequence[Event]:
@@ -250,31 +257,6 @@ class Book:
             if fresh := offenders.total - self._overflowed.get(name, 0):
                 self.table.add(b.OVERFLOWED, (name,), fresh, self._now)
                 self._overflowed[name] = offenders.total
-
-    def _dora_gauges(self, now: float) -> None:
-        current = self._dora.figures(now)
-        told, told_at = self._dora_told
-        if current is told and now - told_at < self._options.gauge_ttl / 4:
-            return  # nor does what is over the limit count as overflowed each second
-        self._dora_told = current, now
-        for figures in current:
-            labels = (figures.project, figures.environment, f"{figures.window_days}d")
-            self._gauge(b.DORA_FREQUENCY, labels, figures.deployments_per_day, now)
-            for meter, value in (
-                (b.DORA_LEAD_TIME, figures.lead_time_s),
-                (b.DORA_FAILURE_RATE, figures.change_failure_rate),
-                (b.DORA_RESTORE_TIME, figures.time_to_restore_s),
-            ):
-                if value is None:
-                    self.table.remove(meter, labels)
-                else:
-                    self._gauge(meter, labels, value, now)
-
-    def _gauge(self, meter: TableMeter, labels: tuple[str, ...], value: float, now: float) -> None:
-        # Set again now and then, so that it doesn't expire; not each time, or it would be exported each time.
-        series = self.table.find(meter, labels)
-        if series is None or series.point != value or now - series.updated > self._options.gauge_ttl / 4:
-            self.table.set(meter, labels, value, now)
 
 
 def _nothing() -> None:

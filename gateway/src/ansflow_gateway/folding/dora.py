@@ -29,23 +29,25 @@ window. An incident that names no environment is in that of the deployment blame
 One that takes more than 180 days isn't measured. Roll-backs don't count here: when the trouble that they end
 began nobody tells, and the incident, if there was one, tells it better.
 
-**Limits.** As many projects as the limit says have figures of their own; all that come later are together in
-`__overflow__`, where each is still judged by its own events. Facts are forgotten when they can't change a
-figure any more, and the oldest of a project when it has more than `MOST_PER_PROJECT`. A fact told more than a
-day ahead of its time is a clock's mistake, and isn't used.
+**Limits.** As many projects and environments as the limit of series allows have figures of their own, one
+series a window; what happens in all others is together in `__overflow__`, project and environment, where each
+project is still judged by its own events. Facts are forgotten when they can't change a figure any more, and
+the oldest of a project when it has more than `MOST_PER_PROJECT`; those of projects beyond the limit share
+that number. A fact told more than a day ahead of its time is a clock's mistake, and isn't used.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from ansflow_gateway.domain.events import ArtifactMade, ChangeMerged, Deployed, DeploymentKind, IncidentUpdate
 from ansflow_gateway.folding.dora_facts import DAY_S, Deployments, Incident, Incidents
-from ansflow_gateway.folding.dora_figures import DoraFigures, Happened, Timeline
-from ansflow_gateway.folding.dora_history import happened
+from ansflow_gateway.folding.dora_figures import DoraFigures
+from ansflow_gateway.folding.dora_history import History
 from ansflow_gateway.folding.dora_links import Links
-from ansflow_gateway.folding.dora_shelves import Homes
+from ansflow_gateway.folding.dora_shelves import Homes, Move, project_of
+from ansflow_gateway.folding.dora_timelines import Timelines
 from ansflow_gateway.folding.state import StateMap
 
 AHEAD_S: Final = DAY_S
@@ -58,28 +60,31 @@ Fact = ChangeMerged | ArtifactMade | Deployed | IncidentUpdate
 
 
 class Dora:
-    """Keeps what the figures need, and makes them when they are asked for.
+    """Keeps what the figures need, and brings them up to date as facts come.
 
-    Figures are a function of the set of facts told and of the time, whatever the order. One owner calls it.
+    Figures are a function of the set of facts told and of the time, whatever the order. What a fact costs
+    depends on what it changes, not on how many there are. One owner calls it.
 
     Args:
-        limit: Most projects with figures of their own, at least 1.
+        limit: Most series of each figure that producers may bring about, at least 1.
+        turned_away: Is told the project and environment that has no figures of its own, when it is new.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, turned_away: Callable[[str, str], None] = lambda *_: None) -> None:
         homes = Homes(limit)
         self._deployments = Deployments(homes)
         self._incidents = Incidents(homes)
         self._links = Links(limit)
-        self._timelines: dict[str, Sequence[Timeline]] = {}
-        self._dirty: set[str] = set()
+        self._timelines = Timelines(limit, turned_away)
+        self._histories: dict[str, History] = {}
+        # Looked at together: of a revision that is deployed and made again and again, that is much to do.
+        self._touched: set[str] = set()
         self._expire_at = -math.inf
-        self._figures: Sequence[DoraFigures] = ()
-        self._since, self._until = math.inf, -math.inf
         self.maps: tuple[StateMap[Any], ...] = (
             self._deployments.map,
             self._incidents.map,
             *self._links.maps,
+            self._timelines.map,
         )
 
     def loaded(self) -> None:
@@ -87,8 +92,9 @@ class Dora:
         self._deployments.loaded()
         self._incidents.loaded()
         self._links.loaded()
-        for shelf in (self._deployments, self._incidents):
-            self._dirty.update(shelf.homes())
+        self._follow_deployments(self._deployments.all())
+        self._follow_incidents(self._incidents.all())
+        self._timelines.loaded()
 
     def apply(self, payload: Fact, at: float) -> None:
         """Take a fact in.
@@ -102,12 +108,12 @@ class Dora:
         match payload:
             case Deployed():
                 if payload.kind is not DeploymentKind.FAILED:
-                    self._changed(self._deployments.add(payload))
+                    self._follow_deployments(self._deployments.add(payload))
             case IncidentUpdate():
-                self._dirty.update(home for home, _ in self._incidents.add(payload))
+                self._follow_incidents(self._incidents.add(payload))
             case ChangeMerged() | ArtifactMade():
-                for revision in self._links.add(payload):
-                    self._dirty.update(self._deployments.homes_of(revision))
+                # A deployment that comes later looks for itself.
+                self._touched.update(filter(self._deployments.keys_of, self._links.add(payload)))
 
     def expire(self, now: float) -> None:
         """Forget what can't change a figure any more; mostly, this does nothing.
@@ -118,12 +124,12 @@ class Dora:
         if now < self._expire_at:
             return
         self._expire_at = now + EXPIRE_EVERY_S
-        self._changed(self._deployments.expire(now))
-        self._dirty.update(home for home, _ in self._incidents.expire(now))
+        self._follow_deployments(self._deployments.expire(now))
+        self._follow_incidents(self._incidents.expire(now))
         self._links.expire(now)
 
     def figures(self, now: float) -> Sequence[DoraFigures]:
-        """Make the figures, as far as something has changed.
+        """Give the figures.
 
         Args:
             now: Where the windows end, in seconds since the epoch.
@@ -131,41 +137,43 @@ class Dora:
         Returns:
             Three rows, one a window, for each project and environment with a deployment or a resolved
             incident in the longest; by project, environment and window. The same object as before where
-            nothing has changed.
+            nothing has changed, and the same rows of those of whom nothing has.
         """
-        if self._dirty:
-            for home in self._dirty:
-                self._timelines[home] = list(self._follow(home))
-                if not self._timelines[home]:
-                    del self._timelines[home]
-            self._dirty.clear()
-        elif self._since <= now < self._until:
-            return self._figures
-        every = [each for home in sorted(self._timelines) for each in self._timelines[home]]
-        self._figures = [row for each in every for row in each.figures(now)]
-        self._since, self._until = now, min((each.until for each in every), default=math.inf)
-        return self._figures
+        for revision in self._touched:
+            for key in self._deployments.keys_of(revision):
+                self._histories[project_of(key)].redeliver(key)
+        self._touched.clear()
+        return self._timelines.figures(now)
 
-    def _changed(self, deployments: Iterable[tuple[str, Deployed]]) -> None:
-        for home, deployment in deployments:
-            self._dirty.add(home)
-            self._links.gone(deployment)
+    def _follow_deployments(self, moves: Iterable[Move[Deployed]]) -> None:
+        for move in moves:
+            history = self._history(move.project, move.home)
+            if move.there:
+                history.deployed(move.key, move.fact)
+            else:
+                history.undeployed(move.key)
+                self._drop(move.project, history)
 
-    def _follow(self, home: str) -> Iterator[Timeline]:
-        facts: dict[str, list[Deployed]] = defaultdict(list)
-        incidents: dict[str, list[Incident]] = defaultdict(list)
-        for fact in self._deployments.at(home):
-            facts[fact.project].append(fact)
-        for incident in self._incidents.at(home):
-            incidents[incident.project].append(incident)
-        # Of the overflow, each project is looked at by itself: one's incident isn't another's fault.
-        whole: dict[str, Happened] = defaultdict(Happened)
-        for project in facts.keys() | incidents.keys():
-            there = happened(facts[project], incidents[project], self._links.delivered)
-            for environment, what in there.items():
-                whole[environment].extend(what)
-        for environment in sorted(whole):
-            yield Timeline(home, environment, whole[environment])
+    def _follow_incidents(self, moves: Iterable[Move[Incident]]) -> None:
+        for move in moves:
+            history = self._history(move.project, move.home)
+            if move.there:
+                history.happened(move.key, move.fact)
+            else:
+                history.unhappened(move.key)
+            self._drop(move.project, history)
+
+    def _history(self, project: str, home: str) -> History:
+        history = self._histories.get(project)
+        if history is None:
+            replace = partial(self._timelines.replace, home, project)
+            history = History(replace, self._links.delivered, self._deployments.keys_of)
+            self._histories[project] = history
+        return history
+
+    def _drop(self, project: str, history: History) -> None:
+        if history.empty:
+            del self._histories[project]
 
 
 def _time_of(payload: Fact) -> float:

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from ansflow_gateway.domain.events import ArtifactMade, ChangeMerged, Deployed, IncidentUpdate
-from ansflow_gateway.folding.dora_shelves import MOST_FACTS, Homes, Shelf
+from ansflow_gateway.folding.dora_shelves import MOST_FACTS, Homes, Move, Shelf
 
 DAY_S: Final = 86_400.0
 
@@ -52,7 +52,7 @@ class Deployments(Shelf[Deployed]):
     def __init__(self, homes: Homes) -> None:
         super().__init__("dora_deployment", Deployed, homes)
 
-    def add(self, told: Deployed) -> Sequence[tuple[str, Deployed]]:
+    def add(self, told: Deployed) -> Sequence[Move[Deployed]]:
         """Keep a deployment; see `Shelf.put`."""
         return self.put(told.project, (told.environment, told.kind, told.deployment_id), told)
 
@@ -106,7 +106,7 @@ class Incidents(Shelf[Incident]):
     def __init__(self, homes: Homes) -> None:
         super().__init__("dora_incident", Incident, homes)
 
-    def add(self, told: IncidentUpdate) -> Sequence[tuple[str, Incident]]:
+    def add(self, told: IncidentUpdate) -> Sequence[Move[Incident]]:
         """Keep what was said of an incident; see `Shelf.put`."""
         half = Incident(told.project, resolved=told) if told.resolved else Incident(told.project, told)
         return self.put(told.project, (told.incident_id,), half)
@@ -137,7 +137,7 @@ class Changes(Shelf[ChangeMerged]):
     def __init__(self, homes: Homes) -> None:
         super().__init__("dora_change", ChangeMerged, homes)
 
-    def add(self, told: ChangeMerged) -> Sequence[tuple[str, ChangeMerged]]:
+    def add(self, told: ChangeMerged) -> Sequence[Move[ChangeMerged]]:
         """Keep a change; see `Shelf.put`."""
         return self.put(told.project, (told.revision,), told)
 
@@ -167,7 +167,7 @@ class Artifacts(Shelf[ArtifactMade]):
     def __init__(self) -> None:
         super().__init__("dora_artifact", ArtifactMade, Homes(1))
 
-    def add(self, told: ArtifactMade) -> Sequence[tuple[str, ArtifactMade]]:
+    def add(self, told: ArtifactMade) -> Sequence[Move[ArtifactMade]]:
         """Keep what an artifact was made of; see `Shelf.put`."""
         return self.put(self._EVERYBODY, (told.artifact, told.change), told)
 

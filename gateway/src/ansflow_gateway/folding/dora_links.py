@@ -1,5 +1,6 @@
 """Which changes a deployment delivered: those that became its revision, or that its artifact was made of."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -33,8 +34,6 @@ class Links:
     def __init__(self, limit: int) -> None:
         self._changes = Changes(Homes(limit))
         self._artifacts = Artifacts()
-        # By bare revision, then by project and time: a project's history is gone through at each deployment.
-        self._found: dict[str, dict[tuple[str, float], Sequence[Delivered]]] = {}
         self.maps = (self._changes.map, self._artifacts.map)
 
     def loaded(self) -> None:
@@ -53,21 +52,15 @@ class Links:
         """
         touched: set[str] = set()
         if isinstance(fact, ArtifactMade):
-            touched.update(bare(each.artifact) for _, each in self._artifacts.add(fact))
+            touched.update(bare(move.fact.artifact) for move in self._artifacts.add(fact))
         else:
-            for _, change in self._changes.add(fact):
+            for move in self._changes.add(fact):
+                change = move.fact
                 touched.add(bare(change.revision))
                 for name in (change.revision, change.change_id):
                     if name is not None:
                         touched.update(bare(each.artifact) for each in self._artifacts.made_of(name))
-        for revision in touched:
-            self._found.pop(revision, None)
         return touched
-
-    def gone(self, deployment: Deployed) -> None:
-        """Forget what was found for a deployment that is there no more."""
-        if deployment.revision is not None:
-            self._found.pop(bare(deployment.revision), None)
 
     def expire(self, now: float) -> None:
         """Forget what can't change a figure any more.
@@ -89,45 +82,41 @@ class Links:
         """
         if deployment.revision is None:
             return ()
-        revision = bare(deployment.revision)
-        known = self._found.setdefault(revision, {})
-        place = (deployment.project, deployment.at)
-        found = known.get(place)
-        if found is None:
-            found = known[place] = tuple(self._find(deployment, revision))
-        return found
+        return tuple(self._find(deployment, bare(deployment.revision)))
 
     def _find(self, deployment: Deployed, revision: str) -> Iterator[Delivered]:
-        found = _attributable(deployment, self._within(deployment, self._changes.find(revision)))
+        found = self._attributable(deployment, revision)
         for artifact in self._artifacts.of(revision):
-            found |= self._inside(deployment, artifact)
+            number = self._changes.numbered(deployment.project, artifact.change)
+            found |= self._attributable(deployment, bare(artifact.change), number, artifact.made_at)
         for key, change in found.items():
             yield Delivered(key, change.merged_at if change.created_at is None else change.created_at)
 
-    def _inside(self, deployment: Deployed, artifact: ArtifactMade) -> dict[str, ChangeMerged]:
-        named = dict(self._changes.find(bare(artifact.change)))
-        named.update(self._changes.find(self._changes.numbered(deployment.project, artifact.change)))
-        made = {key: each for key, each in named.items() if artifact.made_at >= each.merged_at - EARLY_S}
-        return _attributable(deployment, self._within(deployment, made.items()))
+    def _attributable(
+        self, deployment: Deployed, revision: str, number: str | None = None, made_at: float = math.inf
+    ) -> dict[str, ChangeMerged]:
+        """Take the project's own changes; where it has none, those of one other: it may be its repository.
 
-    @staticmethod
-    def _within(
-        deployment: Deployed, changes: Iterable[tuple[str, ChangeMerged]]
-    ) -> Iterator[tuple[str, ChangeMerged]]:
-        for key, change in changes:
-            if -EARLY_S <= deployment.at - change.merged_at <= FOLLOWED_S:
-                yield key, change
+        Where several others have a change of that name, nobody knows whose it is, and none is counted.
+        """
 
+        def may_hold(change: ChangeMerged) -> bool:
+            in_time = -EARLY_S <= deployment.at - change.merged_at <= FOLLOWED_S
+            return in_time and made_at >= change.merged_at - EARLY_S
 
-def _attributable(
-    deployment: Deployed, changes: Iterable[tuple[str, ChangeMerged]]
-) -> dict[str, ChangeMerged]:
-    """Take the project's own changes; where it has none, those of one other: a service and its repository.
-
-    Where several others have a change of that name, nobody knows whose it is, and none is counted.
-    """
-    found = dict(changes)
-    own = {key: change for key, change in found.items() if change.project == deployment.project}
-    if own or len({change.project for change in found.values()}) <= 1:
-        return own or found
-    return {}
+        project = deployment.project
+        own = dict(self._changes.find_of(project, revision))
+        if number is not None:
+            own.update(self._changes.find_of(project, number))
+        own = {key: change for key, change in own.items() if may_hold(change)}
+        if own:
+            return own
+        others: dict[str, ChangeMerged] = {}
+        whose: str | None = None
+        for key, change in self._changes.find(revision):
+            if may_hold(change):
+                if whose not in {None, change.project}:
+                    return {}  # without looking at the rest: everybody may have a v1.0.0
+                whose = change.project
+                others[key] = change
+        return others

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -55,6 +55,32 @@ class Homes:
             self._shared.discard(project)
 
 
+class Move(NamedTuple, Generic[FactT]):
+    """A fact that came to a shelf, or went.
+
+    Args:
+        home: Where it is, or was.
+        key: Its row's key.
+        fact: It.
+        there: Whether it is there from now on.
+    """
+
+    home: str
+    key: str
+    fact: FactT
+    there: bool
+
+    @property
+    def project(self) -> str:
+        """The project that it is one of."""
+        return project_of(self.key)
+
+
+def project_of(key: str) -> str:
+    """Return the project that a row's key names."""
+    return key.split("\0", 2)[1]
+
+
 class Shelf(Generic[FactT]):
     """Facts of one kind. What a subclass says of its kind is pure.
 
@@ -77,7 +103,8 @@ class Shelf(Generic[FactT]):
         self._homes = homes
         # Of each home the times and keys, in order: the oldest is at hand, and a reader needn't sort.
         self._order: dict[str, list[tuple[float, str]]] = {}
-        self._terms: dict[str, set[str]] = {}
+        # Of each term the keys, in order, and so a project's beside each other.
+        self._terms: dict[str, list[str]] = {}
 
     @abstractmethod
     def when(self, fact: FactT) -> float:
@@ -105,7 +132,7 @@ class Shelf(Generic[FactT]):
         for order in self._order.values():
             order.sort()
 
-    def put(self, project: str, parts: Sequence[str], told: FactT) -> Sequence[tuple[str, FactT]]:
+    def put(self, project: str, parts: Sequence[str], told: FactT) -> Sequence[Move[FactT]]:
         """Keep a fact.
 
         Args:
@@ -114,7 +141,7 @@ class Shelf(Generic[FactT]):
             told: The fact.
 
         Returns:
-            What is new and what isn't there any more, each with its home; nothing where all was known.
+            What went and what came, in this order for each key; nothing where all was known.
         """
         home = self._homes.of(project)
         key = "\0".join((home, project, *parts))
@@ -122,50 +149,48 @@ class Shelf(Generic[FactT]):
         fact = told if known is None or known == told else self.choose(known, told)
         if fact == known:
             return ()
-        changed = [(home, fact)]
+        moves: list[Move[FactT]] = []
         if known is not None:
             order = self._order[home]
             del order[bisect_left(order, (self.when(known), key))]
-            changed.append((home, self._remove(key)))
+            moves.append(self._remove(home, key))
         self.map.put(key, fact)
+        moves.append(Move(home, key, fact, there=True))
         self._homes.hold(project, home)
         insort(self._order.setdefault(home, []), (self.when(fact), key))
         self._index(key, fact)
         if len(self._order[home]) > self.most:
-            changed.append((home, self._remove_oldest(home)))
+            moves.append(self._remove_oldest(home))
         elif len(self.map) > MOST_FACTS:
             fullest = max(self._order, key=lambda each: len(self._order[each]))
-            changed.append((fullest, self._remove_oldest(fullest)))
-        return changed
+            moves.append(self._remove_oldest(fullest))
+        return moves
 
-    def expire(self, now: float) -> Sequence[tuple[str, FactT]]:
+    def expire(self, now: float) -> Sequence[Move[FactT]]:
         """Forget facts that are too old.
 
         Args:
             now: Present time, in seconds since the epoch.
 
         Returns:
-            Those forgotten, each with its home.
+            Those forgotten.
         """
-        gone: list[tuple[str, FactT]] = []
+        gone: list[Move[FactT]] = []
         for home, order in list(self._order.items()):
             old = bisect_left(order, (now - self.kept_s, ""))
-            gone.extend((home, self._remove(key)) for _, key in order[:old])
+            gone.extend(self._remove(home, key) for _, key in order[:old])
             del order[:old]
             if not order:
                 del self._order[home]
         return gone
 
-    def at(self, home: str) -> Iterator[FactT]:
-        """Give the facts of a home, by their time and then by their key."""
-        for _, key in self._order.get(home, ()):
-            fact = self.map.get(key)
-            if fact is not None:
-                yield fact
-
-    def homes(self) -> Iterable[str]:
-        """Return the homes that have facts."""
-        return self._order.keys()
+    def all(self) -> Iterator[Move[FactT]]:
+        """Give all facts, home by home, by their time and then by their key."""
+        for home in sorted(self._order):
+            for _, key in self._order[home]:
+                fact = self.map.get(key)
+                if fact is not None:
+                    yield Move(home, key, fact, there=True)
 
     def find(self, term: str) -> Iterator[tuple[str, FactT]]:
         """Give the keys and facts that have a term."""
@@ -174,30 +199,41 @@ class Shelf(Generic[FactT]):
             if fact is not None:
                 yield key, fact
 
-    def homes_of(self, term: str) -> Iterator[str]:
-        """Give the homes of the facts that have a term; one may come more than once."""
-        for key in self._terms.get(term, ()):
-            yield key.partition("\0")[0]
+    def find_of(self, project: str, term: str) -> Iterator[tuple[str, FactT]]:
+        """Give the keys and facts of one project that have a term, whatever others have."""
+        begin = "\0".join((self._homes.of(project), project, ""))
+        keys = self._terms.get(term, ())
+        for place in range(bisect_left(keys, begin), len(keys)):
+            key = keys[place]
+            if not key.startswith(begin):
+                return
+            fact = self.map.get(key)
+            if fact is not None:
+                yield key, fact
 
-    def _remove_oldest(self, home: str) -> FactT:
+    def keys_of(self, term: str) -> Sequence[str]:
+        """Return the keys of the facts that have a term."""
+        return self._terms.get(term, ())
+
+    def _remove_oldest(self, home: str) -> Move[FactT]:
         order = self._order[home]
         _, key = order.pop(0)
         if not order:
             del self._order[home]
-        return self._remove(key)
+        return self._remove(home, key)
 
-    def _remove(self, key: str) -> FactT:
+    def _remove(self, home: str, key: str) -> Move[FactT]:
         fact = self.map.remove(key)
         if fact is None:
             raise KeyError(key)
-        self._homes.release(key.split("\0", 2)[1])
+        self._homes.release(project_of(key))
         for term in self.terms(fact):
             keys = self._terms[term]
-            keys.discard(key)
+            del keys[bisect_left(keys, key)]
             if not keys:
                 del self._terms[term]
-        return fact
+        return Move(home, key, fact, there=False)
 
     def _index(self, key: str, fact: FactT) -> None:
         for term in self.terms(fact):
-            self._terms.setdefault(term, set()).add(key)
+            insort(self._terms.setdefault(term, []), key)

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 
 import pytest
 from ansflow_gateway.domain.events import (
+    ChangeMerged,
     Deployed,
     DeploymentKind,
     Event,
     EventType,
+    IncidentUpdate,
     IntegrationCall,
     Payload,
     Phase,
@@ -20,9 +22,11 @@ from ansflow_gateway.domain.events import (
     UserActivity,
     WebSocketActivity,
 )
+from ansflow_gateway.domain.labels import OVERFLOW
 from ansflow_gateway.domain.store import Entry
 from ansflow_gateway.domain.traces import run_span_id, task_span_id, trace_id
 from ansflow_gateway.folding.book import Book, BookOptions
+from ansflow_gateway.folding.dora_facts import DAY_S
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters.points import HistogramPoint
 
@@ -243,25 +247,117 @@ def test_gauges_go_after_their_time_and_counters_never() -> None:
     assert book.table.value(b.PROJECT_CPU, ("p",)) == 3
 
 
-def test_dora_figures_are_gauges_by_window_and_overflow_once() -> None:
-    """Each window has a series; figures beyond the limit count as overflowed when new, not each tick."""
-    book = opened(BookOptions(series_limit=3))
-    book.apply(
-        entries(
-            [
-                Deployed(project, "production", DeploymentKind.DEPLOYED, T - 60, "1")
-                for project in ("shop", "till")
-            ]
-        )
-    )
+DORA_GAUGES = (b.DORA_FREQUENCY, b.DORA_LEAD_TIME, b.DORA_FAILURE_RATE, b.DORA_RESTORE_TIME)
+
+
+def delivered(project: str, environment: str, at: float) -> list[Payload]:
+    """Make a project's change, its deployment, and an incident of it."""
+    return [
+        ChangeMerged(project, "r", at - 60),
+        Deployed(project, environment, DeploymentKind.DEPLOYED, at, "1", "r"),
+        IncidentUpdate("i", project, at + 1, False, environment),
+        IncidentUpdate("i", project, at + 2, True, environment),
+    ]
+
+
+def test_dora_gauges_keep_the_limit_of_series() -> None:
+    """Of 300 projects and environments, some have series by window; the others share one that is exact."""
+    places = [(f"p{number % 100}", f"e{number // 100}") for number in range(300)]
+    book = opened(BookOptions(series_limit=LIMIT))
+    book.apply(entries([fact for place in places for fact in delivered(*place, T - 60)]))
     book.tick()
     shown = {series.labels for series in book.table.series(b.DORA_FREQUENCY)}
-    assert {labels[2] for labels in shown} == {"7d", "30d", "90d"}
-    name = "ansflow.dora.deployment.frequency"
-    overflowed = book.table.overflowed[name].total
-    assert overflowed > 0
+    for meter in DORA_GAUGES:
+        labels = {series.labels for series in book.table.series(meter)}
+        assert labels == shown
+        assert LIMIT - 3 < len(labels) <= LIMIT + 1
+        own = {each[:2] for each in labels} - {(OVERFLOW, OVERFLOW)}
+        assert labels == {
+            (*place, window) for place in {*own, (OVERFLOW, OVERFLOW)} for window in ("7d", "30d", "90d")
+        }
+    week = [labels for labels in shown if labels[2] == "7d"]
+    rates = [book.table.value(b.DORA_FREQUENCY, labels) for labels in week]
+    assert sum(rate for rate in rates if isinstance(rate, float)) == pytest.approx(300 / 7)
+    turned_away = book.table.overflowed["ansflow.dora.deployment.frequency"].total
+    assert turned_away == 300 - len(own)
+
+    rows = [(key, value) for key, value in book.changed() if value is not None]
+    again = opened(BookOptions(series_limit=LIMIT), rows)
+    again.apply(entries([fact for place in places[::-1] for fact in delivered(*place, T - 30)]))
+    again.tick()
+    assert {series.labels for series in again.table.series(b.DORA_FREQUENCY)} == shown
+
+
+def test_a_project_turned_away_counts_as_overflow_once() -> None:
+    """Not each tick, nor for each of its deployments."""
+    book = opened(BookOptions(series_limit=5))
+    book.apply(
+        entries(
+            Deployed(project, "production", DeploymentKind.DEPLOYED, T - 60, number)
+            for number in "123"
+            for project in ("shop", "till")
+        )
+    )
+    for _ in range(3):
+        book.tick()
+    assert book.table.overflowed["ansflow.dora.deployment.frequency"].total == 1
+    assert book.table.value(b.OVERFLOWED, ("ansflow.dora.deployment.frequency",)) == 1
+
+
+def test_dora_gauges_go_with_what_they_tell_and_make_room() -> None:
+    """When nothing of a project is within the longest window, whoever comes next has its series."""
+    now = T
+    book = Book(BookOptions(series_limit=5), lambda: now)
+    book.load(())
+    book.apply(entries(delivered("old", "production", T)))
     book.tick()
-    assert book.table.overflowed[name].total == overflowed
+    assert {series.labels[0] for series in book.table.series(b.DORA_LEAD_TIME)} == {"old"}
+    now = T + 400 * DAY_S
+    later = Deployed("new", "production", DeploymentKind.DEPLOYED, now, "1")
+    book.apply([Entry(100, now, Event("tests", "e", EventType.USER_ACTIVITY, UserActivity("a", "b")))])
+    book.apply([Entry(101, now, Event("tests", "d", EventType.USER_ACTIVITY, later))])
+    book.tick()
+    assert {series.labels[0] for series in book.table.series(b.DORA_FREQUENCY)} == {"new"}
+    assert not book.table.series(b.DORA_LEAD_TIME)
+
+
+def test_dora_gauges_that_stay_as_they_are_are_neither_exported_nor_lost() -> None:
+    """They are set again before their time is over, and not sooner; what changes is set at once, alone."""
+    now = T
+    book = Book(BookOptions(gauge_ttl=100), lambda: now)
+    book.load(())
+    book.apply(entries([*delivered("shop", "production", T - 60), *delivered("till", "production", T - 60)]))
+    book.tick()
+    changes = book.table.subscribe()
+    changes.drain()
+    for _ in range(20):
+        now += 1
+        book.tick()
+    assert {series.meter.declaration.name for series in changes.drain()} <= {"ansflow.active_projects"}
+    book.apply(
+        [
+            Entry(
+                100,
+                now,
+                Event(
+                    "tests",
+                    "d",
+                    EventType.USER_ACTIVITY,
+                    Deployed("till", "production", DeploymentKind.DEPLOYED, now, "2"),
+                ),
+            )
+        ]
+    )
+    book.tick()
+    told = {(series.meter.declaration.name, series.labels[0]) for series in changes.drain()}
+    assert {(name, project) for name, project in told if name.startswith("ansflow.dora.")} == {
+        ("ansflow.dora.deployment.frequency", "till"),
+        ("ansflow.dora.change_failure", "till"),
+    }
+    for _ in range(30):
+        now += 10
+        book.tick()
+    assert {series.labels[0] for series in book.table.series(b.DORA_RESTORE_TIME)} == {"shop", "till"}
 
 
 def test_what_is_kept_for_others_is_to_be_saved_without_an_event() -> None:
