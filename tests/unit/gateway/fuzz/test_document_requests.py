@@ -4,6 +4,7 @@ import gzip
 import json
 import tomllib
 from collections.abc import Iterator
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -29,6 +30,31 @@ STREAM = "/status/events"
 SCHEMA = schemathesis.openapi.from_dict(json.loads(json.dumps(dict(openapi.DOCUMENT))))
 TAKING = [path for path, operations in openapi.PATHS.items() if "post" in operations]
 SHOWING = [path for path, operations in openapi.PATHS.items() if "get" in operations and path != STREAM]
+PREFERRED = [
+    "gzip",
+    "*",
+    "text/html",
+    "TEXT/*",
+    "*/*",
+    "application/openmetrics-text",
+    ",",
+    "",
+    "\xff",
+    "a" * 5000,
+]
+WEIGHTS = [
+    "",
+    ";q",
+    ";q=nan",
+    "; q=inf",
+    ";q=-1",
+    ";q=1e400",
+    ";q=0",
+    ";version=9",
+    ';q="1"',
+    ";escaping=\xff",
+]
+
 Pairs = list[tuple[str, str]]
 CONNECTION = {"connection", "content-length", "transfer-encoding", "host"}
 """Headers that frame a request: other tests are about these."""
@@ -135,6 +161,15 @@ def test_what_is_made_for_an_endpoint_that_shows_changes_nothing(fuzzed: FuzzedG
     assert fuzzed.exchange("HEAD", path, request("HEAD", path), template=path).body == b""
     assert fuzzed.business() == business
     fuzzed.check_counts()
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics"])
+@pytest.mark.parametrize("name", ["Accept", "Accept-Encoding"])
+def test_whatever_a_client_prefers_it_is_shown_something(fuzzed: FuzzedGateway, path: str, name: str) -> None:
+    """Weights that are no numbers, types that are none: what can't be read is as if it weren't there."""
+    for preferred, weight in product(PREFERRED, WEIGHTS):
+        sent = request("GET", path, [(name, preferred + weight)])
+        assert fuzzed.exchange("GET", path, sent).status == 200
 
 
 @pytest.mark.parametrize("path", [*TAKING, *SHOWING, STREAM])
