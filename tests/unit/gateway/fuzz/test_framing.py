@@ -1,4 +1,4 @@
-"""HTTP/1.1 as clients may well send it: cut, pipelined, chunked, old. A request has one answer, one effect."""
+"""HTTP/1.1 as clients may well send it: cut, pipelined, chunked, old. One request, one answer, one effect."""
 
 import json
 import time
