@@ -56,6 +56,9 @@ AHEAD_S: Final = DAY_S
 EXPIRE_EVERY_S: Final = 3600.0
 """How often facts are forgotten: they leave by the day."""
 
+FEW: Final = 16
+"""Deployments of a revision that are looked at for each change told of it; of more, once for several."""
+
 Fact = ChangeMerged | ArtifactMade | Deployed | IncidentUpdate
 
 
@@ -77,7 +80,7 @@ class Dora:
         self._links = Links(limit)
         self._timelines = Timelines(limit, turned_away)
         self._histories: dict[str, History] = {}
-        # Looked at together: of a revision that is deployed and made again and again, that is much to do.
+        # Revisions that are deployed again and again; looked at once for all that was told since.
         self._touched: set[str] = set()
         self._expire_at = -math.inf
         self.maps: tuple[StateMap[Any], ...] = (
@@ -112,8 +115,12 @@ class Dora:
             case IncidentUpdate():
                 self._follow_incidents(self._incidents.add(payload))
             case ChangeMerged() | ArtifactMade():
-                # A deployment that comes later looks for itself.
-                self._touched.update(filter(self._deployments.keys_of, self._links.add(payload)))
+                for revision in self._links.add(payload):
+                    # A deployment that comes later looks for itself.
+                    if len(self._deployments.keys_of(revision)) > FEW:
+                        self._touched.add(revision)
+                    else:
+                        self._redeliver(revision)
 
     def expire(self, now: float) -> None:
         """Forget what can't change a figure any more; mostly, this does nothing.
@@ -140,10 +147,13 @@ class Dora:
             nothing has changed, and the same rows of those of whom nothing has.
         """
         for revision in self._touched:
-            for key in self._deployments.keys_of(revision):
-                self._histories[project_of(key)].redeliver(key)
+            self._redeliver(revision)
         self._touched.clear()
         return self._timelines.figures(now)
+
+    def _redeliver(self, revision: str) -> None:
+        for key in self._deployments.keys_of(revision):
+            self._histories[project_of(key)].redeliver(key)
 
     def _follow_deployments(self, moves: Iterable[Move[Deployed]]) -> None:
         for move in moves:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from ansflow_gateway.domain.events import ArtifactMade, ChangeMerged, Deployed, DeploymentKind, IncidentUpdate
 from ansflow_gateway.domain.labels import OVERFLOW
+from ansflow_gateway.folding import dora as dora_module
 from ansflow_gateway.folding import dora_shelves
 from ansflow_gateway.folding.dora import Dora
 from ansflow_gateway.folding.dora_facts import Artifacts, Changes, Deployments, Incidents
@@ -587,6 +588,7 @@ def test_facts_that_come_and_go_leave_what_is_there_afresh(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After hundreds of facts in any order, of which most were forgotten, all is as if told anew."""
+    monkeypatch.setattr(dora_module, "FEW", seed)
     for shelf in (Deployments, Incidents, Changes, Artifacts):
         monkeypatch.setattr(shelf, "most", 60)
     chance = random.Random(seed)  # noqa: S311  # no secret
