@@ -2,6 +2,7 @@
 
 import json
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.event_bodies import WHOLE, events
 from support.event_requests import STRUCTURED, batch, binary, perhaps_compressed, structured
-from support.fuzzing import SHARES, FuzzedGateway
+from support.fuzzing import SHARES, FuzzedGateway, fuzzed_gateway
 from support.raw_http import request
 
 FUZZ_EVENTS = SHARES["events"] // 3
@@ -74,3 +75,21 @@ def test_what_is_refused_leaves_the_meters_as_they_are(fuzzed: FuzzedGateway, ev
         refused += answer.status == 422
     assert refused > 30
     assert (fuzzed.business(), fuzzed.journal()) == (before, stored)
+
+
+def test_what_was_taken_outlives_the_process_and_nothing_else_does(tmp_path: Path) -> None:
+    """A second process on the same store shows what the first did, whatever it was sent."""
+    chance = Random("restarted")  # noqa: S311 - reproducible, not secret
+    with fuzzed_gateway(tmp_path) as gateway:
+        for _ in range(300):
+            event_type = chance.choice(list(WHOLE))
+            event = {"specversion": "1.0", "id": "e", "source": "/s", "type": event_type}
+            make: Any = chance.choice([structured, binary])
+            headers, body = make({**event, "data": WHOLE[event_type]}, chance, good=False)
+            gateway.exchange("POST", PATH, request("POST", PATH, headers, body))
+        before, stored = gateway.business(), gateway.journal()
+        assert gateway.statuses[202] > 60
+        assert gateway.statuses[422] > 60
+    with fuzzed_gateway(tmp_path) as gateway:
+        assert (gateway.business(), gateway.journal()) == (before, stored)
+        gateway.check_fold()
