@@ -3,11 +3,13 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansflow_stack.local import ports
+from support.delivery_events import PROJECT, delivery, running_job
 from support.events import events
 from support.load import REQUESTS, ROUNDS, WEBSOCKET_SESSIONS, Load
 from support.polling import poll_until
@@ -83,3 +85,22 @@ def business(system: RunningSystem) -> None:
     answer = system.send_events(sent, batch=True)
     assert answer.status_code == 200, answer.text
     assert answer.json()["duplicate"] == len(sent[::2])
+
+
+@pytest.fixture(scope="session")
+def delivered(system: RunningSystem) -> None:
+    """Send the events of a delivery, and when they have been scraped those of another: an increase of all."""
+    now = datetime.now(UTC)
+    assert system.send_gitlab_job(running_job(now)).status_code == 202
+    assert system.send_events(delivery(1, now), batch=True).status_code == 200
+    runs = f'cicd_pipeline_run_duration_seconds_count{{ansflow_project_name="{PROJECT}"}}'
+
+    def scraped() -> None:
+        told = system.prometheus.query(runs)
+        assert {(each.labels["cicd_pipeline_run_state"], each.value) for each in told} == {
+            ("pending", 1.0),
+            ("executing", 1.0),
+        }
+
+    poll_until(scraped)
+    assert system.send_events(delivery(2, now), batch=True).status_code == 200

@@ -43,7 +43,7 @@ def test_a_published_name_is_served(
 
 @pytest.mark.parametrize("expression", expressions(), ids=lambda each: f"{each.dashboard}: {each.panel}")
 def test_a_dashboards_expression_has_data(
-    system: RunningSystem, load: Load, business: None, expression: Expression
+    system: RunningSystem, load: Load, business: None, delivered: None, expression: Expression
 ) -> None:
     """What Grafana would ask for a panel gives at least one series with a number."""
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from ansflow_stack.local.ports import HOST, Port
 
 from support.programs import free_ports
 from support.prometheus_api import PrometheusApi
+
+GITLAB_TOKEN = "token-of-the-tests-hook"
+"""What GitLab's webhooks show to the gateway."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Installation:
             **inherited,
             **{port.variable: str(number) for port, number in self.numbers.items()},
             "ANSFLOW_RUN_DIR": str(self.run_directory),
+            "ANSFLOW_GATEWAY_GITLAB_TOKEN": GITLAB_TOKEN,
             # Short intervals: a test waits for one export and one scrape, whatever they are.
             "OTEL_METRIC_EXPORT_INTERVAL": "1000",
             "OTEL_BSP_SCHEDULE_DELAY": "500",
@@ -91,6 +96,19 @@ class RunningSystem:
             self.url(ports.GATEWAY, "/v1/events"),
             content=json.dumps(content),
             headers={"Content-Type": f"application/{kind}+json"},
+            trust_env=False,
+        )
+
+    def send_gitlab_job(self, body: object) -> httpx.Response:
+        """Post a Job Hook of GitLab to the gateway."""
+        return httpx.post(
+            self.url(ports.GATEWAY, "/webhooks/gitlab"),
+            json=body,
+            headers={
+                "X-Gitlab-Event": "Job Hook",
+                "X-Gitlab-Event-UUID": str(uuid.uuid4()),
+                "X-Gitlab-Token": GITLAB_TOKEN,
+            },
             trust_env=False,
         )
 

@@ -6,15 +6,26 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models.dashboard import Dashboard, RowPanel
 from grafana_foundation_sdk.models.prometheus import Dataquery
 
+from .delivery import DELIVERY_PAGE
 from .dependencies import DEPENDENCIES_PAGE
 from .django import DJANGO_PAGE
 from .fastapi import FASTAPI_PAGE
+from .gateway import GATEWAY_PAGE
 from .layout import build
 from .overview import OVERVIEW
 from .workers import WORKERS_PAGE
 
 DASHBOARDS: tuple[Dashboard, ...] = tuple(
-    build(page) for page in (OVERVIEW, FASTAPI_PAGE, DJANGO_PAGE, DEPENDENCIES_PAGE, WORKERS_PAGE)
+    build(page)
+    for page in (
+        OVERVIEW,
+        FASTAPI_PAGE,
+        DJANGO_PAGE,
+        DEPENDENCIES_PAGE,
+        WORKERS_PAGE,
+        DELIVERY_PAGE,
+        GATEWAY_PAGE,
+    )
 )
 
 EVERYTHING: Mapping[str, str] = {"job": ".+", "instance": ".+", "__rate_interval": "5m"}

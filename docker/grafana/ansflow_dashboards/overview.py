@@ -1,6 +1,6 @@
 """The dashboard `ansflow-overview`: is the platform well, and if not, which part of it?"""
 
-from . import thresholds
+from . import availability, thresholds
 from .layout import Page, Section
 from .panels import HALF, QUARTER, THIRD, graph, number, status, status_history
 from .queries import (
@@ -238,7 +238,7 @@ def _users() -> Section:
 OVERVIEW = Page(
     uid="ansflow-overview",
     title="AnsFlow overview",
-    description="Health, traffic, host, pipelines and users of the platform on one page.",
+    description="Health, availability, traffic, host, pipelines and users of the platform on one page.",
     jobs_of="target_info",
-    sections=(_health(), _services(), _host(), _pipelines(), _users()),
+    sections=(_health(), availability.section(), _services(), _host(), _pipelines(), _users()),
 )

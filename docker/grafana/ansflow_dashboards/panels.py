@@ -84,13 +84,25 @@ def number(
     *,
     limit: thresholds.Limit | thresholds.Floor | None = None,
     width: int = QUARTER,
+    decimals: int | None = None,
 ) -> stat.Panel:
-    """Return the latest value as a large number with its recent course behind it; arguments as of `graph`."""
-    return (
+    """Return the latest value as a large number with its recent course behind it; arguments as of `graph`.
+
+    Args:
+        title: See `graph`.
+        description: See `graph`.
+        unit: See `graph`.
+        queries: See `graph`.
+        limit: Where the number's colour changes, None for a quantity without one.
+        width: In columns of 24.
+        decimals: Digits after the point, where the usual ones would hide a difference.
+    """
+    panel = (
         _stat(title, description, unit, queries, width)
         .graph_mode(BigValueGraphMode.AREA)
         .thresholds(limit.steps() if limit else thresholds.none())
     )
+    return panel if decimals is None else panel.decimals(decimals)
 
 
 def status(title: str, description: str, queries: Sequence[Query], *, width: int = HALF) -> stat.Panel:

@@ -68,13 +68,34 @@ DJANGO = HttpMetrics("django_http_requests_total", "django_request_duration_seco
 
 
 def select(metric: str, where: str = "") -> str:
-    """Return a templated selector of the metric, narrowed by further matchers."""
+    """Return a templated selector of the metric (of any, where it is empty), narrowed by further matchers."""
     return f"{metric}{{{SELECT}{',' if where else ''}{where}}}"
 
 
 def rate_by(counter: str, *labels: str, where: str = "") -> str:
     """Return the counter's increase a second, summed by the labels over all workers and scopes."""
     return f"sum by ({', '.join(labels)}) (rate({select(counter, where)}[$__rate_interval]))"
+
+
+def rate_or_zero(counter: str, *labels: str, beside: str) -> str:
+    """Return `rate_by`, and a flat zero where the counter has no series yet; `HttpMetrics.errors_by` has why.
+
+    Args:
+        counter: Its name; one whose first series comes with its first increase.
+        *labels: What is kept; the zero has `job` alone.
+        beside: A counter that is there from the start.
+    """
+    return f"{rate_by(counter, *labels)} or 0 * {rate_by(beside, 'job')}"
+
+
+def whole(gauge: str, *labels: str, where: str = "") -> str:
+    """Return a gauge of a whole store by the labels: what its leader tells.
+
+    A gateway that comes to lead tells the same as the one before, whose series are served for some minutes
+    more: their maximum is what there is, where their sum would be twice that.
+    """
+    kept = ", ".join(labels)
+    return f"max by ({kept}) (sum by (job, instance, {kept}) ({select(gauge, where)}))"
 
 
 def share_by(counter: str, *labels: str, of: str, among: str = "") -> str:
@@ -92,9 +113,9 @@ def share_by(counter: str, *labels: str, of: str, among: str = "") -> str:
     return f"({rate_by(counter, *labels, where=of)} or 0 * {whole}) / {whole}"
 
 
-def quantile_by(quantile: float, histogram: str, *labels: str) -> str:
+def quantile_by(quantile: float, histogram: str, *labels: str, where: str = "") -> str:
     """Return the histogram's quantile (0 to 1) by the labels, in the histogram's unit."""
-    return f"histogram_quantile({quantile:g}, {rate_by(f'{histogram}_bucket', *labels, 'le')})"
+    return f"histogram_quantile({quantile:g}, {rate_by(f'{histogram}_bucket', *labels, 'le', where=where)})"
 
 
 def highest(count: int, expr: str) -> str:

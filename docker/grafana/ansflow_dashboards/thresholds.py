@@ -97,6 +97,40 @@ WEBSOCKET_ABNORMAL_RATIO = Limit(warning=0.25)
 """AnsFlowWebSocketsBreak."""
 
 
+BURN_RATE = Limit(warning=3, critical=14.4)
+"""AnsFlowErrorBudgetBurnsSlowly of a day, and AnsFlowErrorBudgetBurnsFast of an hour."""
+
+ERROR_BUDGET = Floor(warning=0)
+"""Spent below."""
+
+PROBE_SECONDS = Limit(warning=1)
+"""AnsFlowHealthProbeSlow, of the 95th percentile."""
+
+COMMIT_SECONDS = Limit(warning=0.25)
+"""AnsFlowGatewayCommitsSlow, of the 99th percentile."""
+
+SHED_EVENTS = Limit(warning=0)
+"""AnsFlowGatewaySheds: any."""
+
+REJECTED_RATIO = Limit(warning=0.1)
+"""AnsFlowGatewayRejectsMany."""
+
+SPOOLED_EVENTS = Limit(warning=0)
+"""AnsFlowGatewaySpoolWaits: any that wait all the time."""
+
+SPOOL_USED_RATIO = Limit(warning=0.8)
+"""AnsFlowGatewaySpoolAlmostFull."""
+
+FAILED_PUSHES = Limit(warning=0)
+"""AnsFlowGatewayPushesFail: any that fail again and again."""
+
+LEADERS = Floor(warning=1)
+"""AnsFlowGatewayNoLeader."""
+
+QUEUE_SECONDS = Limit(warning=600)
+"""AnsFlowRunsQueueLong, of the 95th percentile."""
+
+
 def healthy_from_one() -> ThresholdsConfig:
     """Return the steps of a 0/1 status: red at 0, green at 1."""
     return _steps(Threshold(value=None, color=RED), Threshold(value=1, color=GREEN))

@@ -8,6 +8,7 @@ from .queries import Query, quantile_by, rate_by, select
 _WORKER = "{{job}} {{instance}}"
 _POOL = "{{job}} {{instance}} {{pool}}"
 _BY_POOL = "max by (job, instance, pool)"
+_OVERFLOW = select("", 'otel_metric_overflow="true"')
 _USED = select("ansflow_threadpool_threads", 'state="used"')
 
 
@@ -117,6 +118,20 @@ def _resources() -> Section:
                 "How long each worker has run: it falls to zero where one was started again.",
                 "s",
                 [_each("process_uptime_seconds")],
+                width=THIRD,
+            ),
+            graph(
+                "Overflowing metrics",
+                "Metrics of which a worker records label sets beyond the limit into one series. While it "
+                "goes on, AnsFlowSeriesOverflow fires; all zero is good news.",
+                "short",
+                [
+                    Query(
+                        f"count by (job, instance) ({_OVERFLOW}) "
+                        f"or 0 * count by (job, instance) ({select('target_info')})",
+                        _WORKER,
+                    )
+                ],
                 width=THIRD,
             ),
         ],

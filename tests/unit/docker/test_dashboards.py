@@ -10,21 +10,20 @@ import yaml
 from ansflow_dashboards import DASHBOARDS, Expression, expressions, resolve
 from ansflow_dashboards.__main__ import DIRECTORY, differences, main, render, write
 from grafana_foundation_sdk.models.dashboard import Dashboard, RowPanel
+from support.gateway_metrics import GATEWAY_METRICS
 from support.standard_metrics import STANDARD_METRICS
 
 EXPRESSIONS = expressions()
 DRAWN: list[tuple[Dashboard, Any]] = [  # Any: what a target is depends on the panel's data source
     (board, panel) for board in DASHBOARDS for panel in board.panels or [] if not isinstance(panel, RowPanel)
 ]
-SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}")
+SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*|)\{([^}]*)\}")
 OF_HISTOGRAM = ("_bucket", "_sum", "_count")
 
 BESIDE = {
-    # Of the gateway's own instruments.
-    "ansflow_gateway_events_accepted_total": "counter",
     # Made by the Collector's exporter for every resource.
     "target_info": "gauge",
-    **{metric.name: metric.type for metric in STANDARD_METRICS},
+    **{metric.name: metric.type for metric in STANDARD_METRICS + GATEWAY_METRICS},
 }
 """What is delivered beside the published names, with its type."""
 
@@ -43,6 +42,9 @@ def _title(case: Expression) -> str:
 
 def _kind(metric: str, published: dict[str, str]) -> str | None:
     """Return the type of the metric as a selector names it, None if nobody delivers it."""
+    if not metric:
+        # Any metric's series, which can be counted only.
+        return "gauge"
     if metric in published:
         # A histogram has no series under its bare name.
         return None if published[metric] == "histogram" else published[metric]
