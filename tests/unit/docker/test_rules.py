@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from ansflow_dashboards import thresholds
+from support.gateway_metrics import GATEWAY_METRICS
 from support.standard_metrics import STANDARD_METRICS
 
 RULES = Path(__file__).parents[3] / "docker" / "prometheus" / "rules"
@@ -25,6 +26,14 @@ OF_PROMETHEUS = {"up", "target_info"}
 PUBLISHED_BY_RULE = {"ansflow_cache_hit_ratio"}
 """A published name, so not named as recording rules are."""
 
+NO_SERIES = {
+    # A label.
+    "cicd_system_component",
+    # Recorded by the services beside what dashboards use (tests/unit/instrumentation).
+    "ansflow_websocket_connection_duration_seconds",
+}
+"""What runbooks name that is no series of these, or no series at all."""
+
 DRAWN = {
     "AnsFlowCpuHigh": thresholds.CPU_PERCENT.warning,
     "AnsFlowMemoryHigh": thresholds.MEMORY_PERCENT.warning,
@@ -41,6 +50,14 @@ DRAWN = {
     "AnsFlowEventLoopBlocked": thresholds.EVENT_LOOP_LAG_SECONDS.warning,
     "AnsFlowThreadPoolExhausted": thresholds.WAITING_CALLS.warning,
     "AnsFlowWebSocketsBreak": thresholds.WEBSOCKET_ABNORMAL_RATIO.warning,
+    "AnsFlowHealthProbeSlow": thresholds.PROBE_SECONDS.warning,
+    "AnsFlowGatewayCommitsSlow": thresholds.COMMIT_SECONDS.warning,
+    "AnsFlowGatewaySheds": thresholds.SHED_EVENTS.warning,
+    "AnsFlowGatewayRejectsMany": thresholds.REJECTED_RATIO.warning,
+    "AnsFlowGatewaySpoolWaits": thresholds.SPOOLED_EVENTS.warning,
+    "AnsFlowGatewaySpoolAlmostFull": thresholds.SPOOL_USED_RATIO.warning,
+    "AnsFlowGatewayPushesFail": thresholds.FAILED_PUSHES.warning,
+    "AnsFlowRunsQueueLong": thresholds.QUEUE_SECONDS.warning,
 }
 """The alerts whose limit a panel draws."""
 
@@ -75,6 +92,18 @@ def test_the_dashboards_draw_the_alerts_threshold(name: str) -> None:
     assert float(compared[1]) == DRAWN[name]
 
 
+def test_the_dashboards_draw_the_burn_rates_of_the_alerts() -> None:
+    """They are those of the windows that the panel shows: an hour for the fast alert, a day for the slow."""
+    factors = {
+        name: float(re.findall(r"_(?:1h|1d) > .*\(([0-9.]+) \* ", ALERTS[name]["expr"])[0])
+        for name in ("AnsFlowErrorBudgetBurnsFast", "AnsFlowErrorBudgetBurnsSlowly")
+    }
+    assert factors == {
+        "AnsFlowErrorBudgetBurnsFast": thresholds.BURN_RATE.critical,
+        "AnsFlowErrorBudgetBurnsSlowly": thresholds.BURN_RATE.warning,
+    }
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_is_tested_silent_then_firing(name: str, root: Path) -> None:
     """Some test file asserts the alert's silence and, later in the same test, that it fires."""
@@ -88,21 +117,36 @@ def test_an_alert_is_tested_silent_then_firing(name: str, root: Path) -> None:
     pytest.fail(f"no test sees {name} silent and then firing")
 
 
-@pytest.mark.parametrize("name", ALERTS.keys() | RECORDED.keys())
-def test_a_rule_reads_metrics_that_are_delivered(name: str, root: Path) -> None:
-    """Published names, standard ones, recorded ones, or Prometheus' own: anything else would never fire."""
+@pytest.fixture(scope="session")
+def known(root: Path) -> set[str]:
+    """Return what rules may read: published, standard, the gateway's, recorded, Prometheus' own series."""
     catalogue = yaml.safe_load((root / "collector-config" / "published-names.catalogue.yaml").read_text())
     delivered = [(entry["name"], entry["type"]) for entry in catalogue]
-    delivered += [(metric.name, metric.type) for metric in STANDARD_METRICS]
-    known = OF_PROMETHEUS | RECORDED.keys() | {name for name, _ in delivered}
-    known |= {
+    delivered += [(metric.name, metric.type) for metric in STANDARD_METRICS + GATEWAY_METRICS]
+    series = OF_PROMETHEUS | RECORDED.keys() | {name for name, _ in delivered}
+    return series | {
         f"{name}_{end}" for name, kind in delivered if kind == "histogram" for end in ("bucket", "count")
     }
+
+
+@pytest.mark.parametrize("name", sorted(ALERTS.keys() | RECORDED.keys()))
+def test_a_rule_reads_metrics_that_are_delivered(name: str, known: set[str]) -> None:
+    """Anything else would never fire."""
     expr = ALERTS[name]["expr"] if name in ALERTS else RECORDED[name]
     without_labels = re.sub(r"\b(?:by|on) \([^)]*\)", "", expr)
     used = {first or second for first, second in SELECTED.findall(without_labels)}
     used |= set(re.findall(r"\b[a-z]+:[a-z_]+:[a-z0-9_]+", expr))
     assert used <= known
+
+
+@pytest.mark.parametrize("name", sorted(ALERTS))
+def test_a_runbook_asks_for_metrics_that_are_delivered(name: str, root: Path, known: set[str]) -> None:
+    """Whoever is woken at night finds data behind each query."""
+    text = (root / "docs" / "runbooks" / f"{name}.md").read_text()
+    code = " ".join(re.findall(r"`([^`]+)`", text))
+    used = set(re.findall(r"\b(?:ansflow|cicd|django|process|system)_[a-z0-9_]+\b(?!=)(?!\.)", code))
+    used |= set(re.findall(r"\b[a-z]+:[a-z_]+:[a-z0-9_]+", code))
+    assert used - NO_SERIES <= known
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED.keys() - PUBLISHED_BY_RULE))
