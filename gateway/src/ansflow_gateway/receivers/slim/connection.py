@@ -115,6 +115,9 @@ class SlimConnection(asyncio.Protocol):
         other = self._path.other()
         transport.set_protocol(other)
         other.connection_made(transport)
+        if self._stopped_reading:
+            self._stopped_reading = False
+            transport.resume_reading()
         if data:
             other.data_received(data)
 
@@ -192,14 +195,16 @@ class SlimConnection(asyncio.Protocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Read on, and begin the next request, if it is there."""
-        if self._transport is None or self._transport.is_closing() or self._busy or self._paused:
+        """Begin the next request, if it is there, and read on."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._busy or self._paused:
             return
-        if self._stopped_reading:
-            self._stopped_reading = False
-            self._transport.resume_reading()
         if self._data:
             self._advance(self._data)
+        # Afterwards: each answer would else let in more than it took away.
+        if self._stopped_reading and (not self._busy or len(self._data) <= MAX_AHEAD_BYTES):
+            self._stopped_reading = False
+            transport.resume_reading()
 
     def _count(self, under_way: bool) -> None:
         """Tell the draining whether it has to wait for this connection."""

@@ -1,0 +1,33 @@
+"""What no sender can bring about, whatever it sends: unbounded memory, another verdict, an end that waits."""
+
+import pytest
+from ansflow_gateway.receivers.slim.connection import MAX_AHEAD_BYTES, SlimConnection
+from support.gateway import user_activity
+from support.wire import Stage, on_both_loops, post
+
+MAX_READ_BYTES = 256 * 1024
+"""Most bytes that either loop reads at once."""
+
+
+@on_both_loops
+async def test_requests_ahead_are_read_as_they_are_answered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much a sender has to say, what isn't answered yet takes bounded room."""
+    taken = 0
+    take = SlimConnection.data_received
+
+    def noted(connection: SlimConnection, data: bytes) -> None:
+        nonlocal taken
+        taken += len(data)
+        take(connection, data)
+
+    monkeypatch.setattr(SlimConnection, "data_received", noted)
+    wire = await stage.connect(await stage.gateway())
+    wire.writer.transport.set_write_buffer_limits(1 << 30)
+    request = post(user_activity())
+    wire.writer.write(request * 20_000)
+    for answered in range(1, 101):
+        assert (await wire.reply()).status in {200, 202}
+        assert taken - answered * len(request) <= MAX_AHEAD_BYTES + MAX_READ_BYTES
+    wire.writer.transport.abort()
