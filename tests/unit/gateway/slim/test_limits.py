@@ -1,7 +1,7 @@
 """What no sender can bring about, whatever it sends: unbounded memory, another verdict, an end that waits."""
 
 import pytest
-from ansflow_gateway.receivers.slim.connection import MAX_AHEAD_BYTES, SlimConnection
+from ansflow_gateway.receivers.slim.connection import MAX_AHEAD_BYTES, MAX_HEAD_BYTES, SlimConnection
 from support.gateway import user_activity
 from support.wire import Stage, on_both_loops, post
 
@@ -31,3 +31,13 @@ async def test_requests_ahead_are_read_as_they_are_answered(
         assert (await wire.reply()).status in {200, 202}
         assert taken - answered * len(request) <= MAX_AHEAD_BYTES + MAX_READ_BYTES
     wire.writer.transport.abort()
+
+
+@pytest.mark.parametrize("cut", [0, MAX_HEAD_BYTES + 1], ids=["at once", "in pieces"])
+@on_both_loops
+async def test_a_head_that_is_too_long_is_refused_however_it_comes(stage: Stage, cut: int) -> None:
+    """What aiohttp doesn't take isn't taken before it."""
+    wire = await stage.connect(await stage.gateway())
+    request = post(user_activity(), f"User-Agent: {'a' * 2 * MAX_HEAD_BYTES}")
+    await wire.send(request[:cut], request[cut:])
+    assert (await wire.reply()).status == 400

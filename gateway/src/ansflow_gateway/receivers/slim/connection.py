@@ -134,7 +134,7 @@ class SlimConnection(asyncio.Protocol):
             if len(data) > MAX_HEAD_BYTES or not START.startswith(data[: len(START)]):
                 self.hand_over()
             return
-        head = self._path.heads.read(bytes(data[:end]))
+        head = self._path.heads.read(bytes(data[:end])) if end <= MAX_HEAD_BYTES else None
         if head is None or not self._path.permits(head.authorization):
             self._keep(data)
             self.hand_over()
