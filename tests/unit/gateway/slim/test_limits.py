@@ -2,6 +2,8 @@
 
 import pytest
 from ansflow_gateway.receivers.slim.connection import MAX_AHEAD_BYTES, MAX_HEAD_BYTES, SlimConnection
+from ansflow_gateway.storage.sqlite import SqliteEventStore
+from ansflow_gateway.web.drain import DRAIN
 from support.gateway import user_activity
 from support.wire import Stage, on_both_loops, post
 
@@ -41,3 +43,23 @@ async def test_a_head_that_is_too_long_is_refused_however_it_comes(stage: Stage,
     request = post(user_activity(), f"User-Agent: {'a' * 2 * MAX_HEAD_BYTES}")
     await wire.send(request[:cut], request[cut:])
     assert (await wire.reply()).status == 400
+
+
+@on_both_loops
+async def test_a_defect_with_each_of_many_requests_ahead_is_as_many_500s(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is begun inside of the one before, and none stays under way."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    gateway = await stage.gateway()
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteEventStore, "submit", broken)
+        wire = await stage.connect(gateway)
+        await wire.send(post(user_activity()) * 500)
+        assert {(await wire.reply()).status for _ in range(500)} == {500}
+    await wire.send(post(user_activity()))
+    assert (await wire.reply()).status == 202
+    assert gateway.app[DRAIN].under_way == 0

@@ -154,7 +154,8 @@ class SlimConnection(asyncio.Protocol):
                 self._start(head, body)
         except Exception:  # noqa: BLE001 - the last resort, as `problem.problems` is for aiohttp
             _LOG.exception("a request failed")
-            self._answer(problem.failure())
+            # Not at once: the next request may be there, and would begin, and fail, inside of this one.
+            asyncio.get_running_loop().call_soon(self._answer, problem.failure())
 
     def _keep(self, data: bytes | bytearray) -> None:
         if not self._data:
