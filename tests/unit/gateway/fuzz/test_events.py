@@ -1,6 +1,7 @@
 """Events, good, nearly good and broken, in every mode: exactly what the answers say has happened."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -11,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.event_bodies import WHOLE, events
 from support.event_requests import STRUCTURED, batch, binary, perhaps_compressed, structured
-from support.fuzzing import SHARES, FuzzedGateway, fuzzed_gateway
-from support.raw_http import request
-
-FUZZ_EVENTS = SHARES["events"] // 3
-"""Requests in each mode."""
+from support.fuzzing import SHARES, FuzzedGateway, check_answer, fuzzed_gateway
+from support.raw_http import Answer, Connection, request
 
 VARIANTS = 10
 """Requests made of each drawn event: changing bytes or members costs little beside the drawing."""
+
+FUZZ_EVENTS = SHARES["events"] // 3 // VARIANTS * VARIANTS
+"""Requests in each mode."""
 
 PATH = "/v1/events"
 MODES = {"structured": structured, "batch": batch, "binary": binary}
@@ -53,6 +54,34 @@ def test_no_event_harms(fuzzed: FuzzedGateway, mode: str) -> None:
     assert answered[422] > FUZZ_EVENTS // 20
     assert answered[200 if mode == "batch" else 202] > FUZZ_EVENTS // 20
     fuzzed.look()
+    fuzzed.check_counts()
+    fuzzed.check_fold()
+
+
+def test_many_who_send_at_once_do_not_harm_each_other(fuzzed: FuzzedGateway) -> None:
+    """Good and broken events on eight connections, some of them the same: each answer is true."""
+    chance = Random("at once")  # noqa: S311 - reproducible, not secret
+    event = {"specversion": "1.0", "id": "e", "source": "/s"}
+    requests: list[bytes] = []
+    for number in range(800):
+        event_type = chance.choice(list(WHOLE))
+        whole = {**event, "type": event_type, "data": WHOLE[event_type]}
+        make: Any = chance.choice([structured, binary])
+        one = request("POST", PATH, *make(whole, chance, good=number % 3 > 0))
+        requests += [one] * chance.choice([1, 1, 1, 2, 3])
+    chance.shuffle(requests)
+
+    def send(part: list[bytes]) -> list[Answer]:
+        with Connection(fuzzed.port) as connection:
+            return [connection.exchange(each) for each in part]
+
+    with ThreadPoolExecutor(8) as pool:
+        parts = pool.map(send, (requests[start::8] for start in range(8)))
+        answers = [answer for part in parts for answer in part]
+    for answer in answers:
+        check_answer("POST", PATH, answer)
+    fuzzed.account(answers)
+    assert {answer.status for answer in answers} >= {200, 202, 400, 422}
     fuzzed.check_counts()
     fuzzed.check_fold()
 

@@ -132,7 +132,8 @@ def forged(system: str, sent: Sent, chance: Random) -> Sent:
         case 0:
             return rest, body
         case 1 if not right.startswith("Basic"):  # of which the user's name may be any
-            at = chance.randrange(len(right))
+            # Near the end: of several signatures, the true one is the last.
+            at = chance.randrange(max(0, len(right) - 40), len(right))
             other = chr(ord(right[at]) ^ 1)
             return [*rest, (name, right[:at] + other + right[at + 1 :])] if other != right[at] else rest, body
         case 2:
