@@ -25,7 +25,14 @@ POLL_S: Final = 1.0
 BACKOFF_S: Final = (0.1, 5.0)
 """Seconds between attempts to connect: at first, and at most; doubled after each that fails."""
 
-FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+FAILURES: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Between the server's last words and the end of its connection (MagicStack/asyncpg#1069).
+    asyncpg.InternalClientError,
+    TimeoutError,
+)
 """What a database that can't be reached, or doesn't take a commit, raises."""
 
 _LOGGER: Final = logging.getLogger(__name__)

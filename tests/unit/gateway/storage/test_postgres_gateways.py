@@ -1,6 +1,8 @@
 """Several gateways on one PostgreSQL."""
 
 import asyncio
+import dataclasses
+from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
@@ -10,6 +12,8 @@ from ansflow_gateway.storage import postgres_journal
 from ansflow_gateway.storage.opening import LeadingEventStore
 from ansflow_gateway.storage.postgres_schema import connect
 from support.counting_fold import CountingFold, activity, run_started
+from support.held_open import held_open
+from support.postgres import PostgresServer
 from support.stores import Place, eventually
 
 
@@ -81,6 +85,24 @@ async def test_a_cut_connection_is_made_anew(database_place: Place) -> None:
         accepted.add(identity)
     await eventually(lambda: _equal((store.leads, store.problem, fold.total), (True, None, 60)))
     assert set(fold.applied) == accepted
+
+
+async def test_a_session_is_over_when_the_server_says_so(
+    database_place: Place, postgres: PostgresServer
+) -> None:
+    """Between a server's last words and the end of its connection, a call fails like after both, and once."""
+    async with held_open(postgres.port) as proxy, AsyncExitStack() as stack:
+        fold = CountingFold()
+        place = Place(dataclasses.replace(postgres, port=proxy.port).url("events"), stack)
+        store = await place.open(fold)
+        await store.apply([activity("a")])
+        _end_sessions(database_place.target)
+        await proxy.until_hung_up(2)  # the writer's, and the leader's
+        await asyncio.sleep(0.05)  # so that both have heard the words
+        with pytest.raises(StoreUnavailableError, match="another operation"):
+            await store.apply([activity("b")])
+        await _send(store, "b")
+        await eventually(lambda: _equal((store.leads, store.problem, fold.applied), (True, None, ["a", "b"])))
 
 
 async def test_a_former_leader_goes_on_where_it_stands(database_place: Place) -> None:
