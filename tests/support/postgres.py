@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg import sql
@@ -86,6 +86,32 @@ class PostgresServer:
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def end_sessions(self, name: str) -> None:
+        """Cut all sessions with a database.
+
+        Args:
+            name: Its name.
+        """
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+    def make_read_only(self, name: str, value: Literal["on", "off"]) -> None:
+        """Have a database refuse what writes, or take it again, in all sessions.
+
+        Args:
+            name: Its name.
+            value: Whether it refuses.
+        """
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(
+                    sql.Identifier(name), sql.Literal(value)
+                )
+            )
+        self.end_sessions(name)
 
 
 @contextlib.contextmanager

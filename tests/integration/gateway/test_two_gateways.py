@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from random import Random
 
+import aiohttp
 import pytest
 from support.event_facts import Figures, figures
 from support.event_load import Load, make_load
-from support.gateway_process import GatewayProcess, MakeGateway, business, counted, exported
+from support.gateway_process import GatewayProcess, MakeGateway, business, counted, exported, status
 from support.polling import poll_until_async
 from support.postgres import PostgresServer, running_postgres
 from support.retrying_sender import RetryingSender
@@ -51,7 +52,7 @@ async def test_duplicates_sent_to_both_count_once(gateways: list[GatewayProcess]
     verdicts = senders[0].verdicts + senders[1].verdicts
     assert verdicts == {"accepted": len(load.facts), "duplicate": 2 * TOLD - len(load.facts)}
     assert min(sender.verdicts["accepted"] for sender in senders) > 0
-    await poll_until_async(lambda: _are_exact(gateways, load))
+    await poll_until_async(partial(_are_exact, gateways, load))
     for name, verdict in (("accepted", "accepted"), ("duplicate", "duplicate")):
         told = [await counted(_url(each), f"ansflow_gateway_events_{name}_total") for each in gateways]
         assert told == [sender.verdicts[verdict] for sender in senders]
@@ -96,7 +97,7 @@ async def test_when_the_leader_is_killed_the_other_takes_over(gateways: list[Gat
     for sender in senders:
         assert sender.acknowledged == set(load.tellings)
         assert sender.retries.total() > 0
-    await poll_until_async(lambda: _are_exact(gateways, load))
+    await poll_until_async(partial(_are_exact, gateways, load))
     there = load.told_by(await exported(leader.store))
     assert len(there) == len(set(there)) == len(load.facts)
     for gateway in gateways:
@@ -111,12 +112,60 @@ def _either(own: GatewayProcess, spare: GatewayProcess) -> Callable[[], str | No
     return lambda: own.address() or spare.address()
 
 
+async def test_a_database_that_refuses_for_a_while(
+    gateways: list[GatewayProcess], postgres: PostgresServer
+) -> None:
+    """While the database takes no commit, both answer 503 and aren't ready; then they recover by themselves.
+
+    Sessions that the server cuts under load cost nothing but retries: all counts are exact.
+    """
+    dice = Random(6)  # noqa: S311 - a seed makes the run the same each time
+    load = make_load(dice, TOLD, singles=TOLD // 10, batch=25)
+    for gateway in gateways:
+        await gateway.start()
+        await _is_ready(gateway, 200)
+    senders = [RetryingSender(gateway.address, dice) for gateway in gateways]
+    middle = len(load.requests) // 2
+    async with asyncio.TaskGroup() as group:
+        for sender in senders:
+            group.create_task(sender.send(load.requests[:middle], connections=4))
+        for cut in range(6):
+            await senders[cut % 2].reached(TOLD // 2 * cut // 8)
+            postgres.end_sessions("events")
+    postgres.make_read_only("events", "on")
+    refused = [request for request in load.requests[middle:] if request.path == "/v1/events"][:20]
+    for gateway, sender in zip(gateways, senders, strict=True):
+        async with aiohttp.ClientSession() as session:
+            statuses = [await sender.try_once(session, request) for request in refused]
+        assert statuses == [503] * len(refused)
+        await _is_ready(gateway, 503)
+    postgres.make_read_only("events", "off")
+    for gateway in gateways:
+        await _is_ready(gateway, 200)
+    await asyncio.gather(*(sender.send(load.requests, connections=4) for sender in senders))
+    for sender in senders:
+        assert set(sender.retries) <= {"503"}
+        assert sender.acknowledged == set(load.tellings)
+    await poll_until_async(partial(_are_exact, gateways, load))
+    there = load.told_by(await exported(gateways[0].store))
+    assert len(there) == len(set(there)) == len(load.facts)
+
+
 async def _are_exact(gateways: Sequence[GatewayProcess], load: Load) -> None:
     """See that the sum of what a Prometheus reads from both is exact: soon, as the leader reads along."""
     total: Counter[object] = Counter()
     for gateway in gateways:
         total.update(await business(_url(gateway)))
     assert total == figures(load.facts)
+
+
+async def _is_ready(gateway: GatewayProcess, expected: int) -> None:
+    """Wait until readiness is told with this status."""
+
+    async def says_so() -> None:
+        assert await status(_url(gateway), "/health/ready") == expected
+
+    await poll_until_async(says_so, interval_s=0.02)
 
 
 async def _leads(gateway: GatewayProcess) -> None:
