@@ -82,7 +82,8 @@ class Place:
             self._execute("DROP TRIGGER refuse ON ansflow_state")
         else:
             self._execute(
-                "CREATE TRIGGER refuse BEFORE INSERT ON state BEGIN SELECT RAISE(ABORT, 'injected'); END"
+                "CREATE TRIGGER refuse BEFORE INSERT ON state_changes"
+                " BEGIN SELECT RAISE(ABORT, 'injected'); END"
             )
             yield
             self._execute("DROP TRIGGER refuse")

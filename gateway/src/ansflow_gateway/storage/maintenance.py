@@ -16,6 +16,7 @@ from ansflow_gateway.storage.file_lock import FileLock
 from ansflow_gateway.storage.postgres_journal import fetch_entries
 from ansflow_gateway.storage.postgres_url import is_postgres, masked
 from ansflow_gateway.storage.records import split_events
+from ansflow_gateway.storage.sqlite_rows import state_rows
 
 EXPORT_CHUNK: Final = 1_000
 """Entries that an export from PostgreSQL reads at a time."""
@@ -136,7 +137,7 @@ def inspect(path: str) -> Inspection:
         entries, last, oldest = connection.execute(
             "SELECT COALESCE(SUM(count), 0), MAX(position + count - 1), MIN(received_at) FROM journal"
         ).fetchone()
-        (rows,) = connection.execute("SELECT COUNT(*) FROM state").fetchone()
+        rows = sum(1 for _ in state_rows(connection))
     return Inspection(version, compacted if last is None else last, saved, entries, rows, oldest)
 
 

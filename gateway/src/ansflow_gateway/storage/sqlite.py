@@ -27,9 +27,8 @@ class SqliteEventStore:
     """Keeps the journal in a SQLite file, committed by one thread; see `EventStore`.
 
     Calls come to the thread in groups. It decides each event against the known keys, commits what is new as
-    one block, has the fold apply it, and wakes the loop once. The keys of
-    the whole journal are held in memory: looked up in an index on the disk, random keys would cost a page
-    each, written and read.
+    one block, has the fold apply it, and wakes the loop once. The keys of the whole journal are held in
+    memory: looked up in an index on the disk, random keys would cost a page each, written and read.
 
     Fold and file are the thread's alone while the store is open.
 
@@ -153,7 +152,7 @@ class SqliteEventStore:
         now = time.monotonic()
         if self._problem is not None:
             return max(0.0, self._probe_at - now)
-        if self._compacting:
+        if self._compacting or self._journal.saving or self._journal.merging or self._far_behind:
             return 0.0
         due = self._compaction_checked_at + COMPACTION_CHECK_S
         if self._to_save:
@@ -244,7 +243,7 @@ class SqliteEventStore:
         return True
 
     def _look_after(self) -> None:
-        """Do what is due: recover, save, copy the WAL, compact."""
+        """Do some of what is due: recover, save, copy the WAL, compact."""
         now = time.monotonic()
         if self._problem is not None:
             if now >= self._probe_at:
@@ -252,23 +251,35 @@ class SqliteEventStore:
             return
         try:
             self._journal.checkpoint_if_due()
-            due = now >= self._saved_at + self._options.save_s
-            if (due and self._to_save) or self._applied - self._journal.saved >= self._options.save_entries:
-                self._save()
+            self._save_some(now)
             self._compact(now)
         except sqlite3.Error as error:
             self._fail(error)
 
     @property
+    def _far_behind(self) -> bool:
+        return self._applied - self._journal.saved >= self._options.save_entries
+
+    @property
     def _to_save(self) -> bool:
         return self._applied > self._journal.saved or self._fold.unsaved or bool(self._unsaved)
 
-    def _save(self) -> None:
-        # What the fold gives it gives once: kept until a transaction has it.
+    def _save_some(self, now: float) -> None:
+        """Save a part of the state, if it is to be saved; further ones after the next group."""
+        journal, due = self._journal, now >= self._saved_at + self._options.save_s
+        if journal.saving:
+            if journal.save_some():
+                self._unsaved.clear()
+        elif journal.merging:
+            journal.merge_some()
+        elif (due and self._to_save) or self._far_behind:
+            self._saved_at = now
+            self._collect()
+            journal.begin_save(self._unsaved, self._applied)
+
+    def _collect(self) -> None:
+        # What the fold gives it gives once: kept until it is saved.
         self._unsaved.update(self._fold.changed())
-        self._saved_at = time.monotonic()
-        self._journal.save_state(self._unsaved, self._applied)
-        self._unsaved.clear()
 
     def _compact(self, now: float) -> None:
         """Let the oldest blocks go, if any is to go; further ones after the next group."""
@@ -289,7 +300,8 @@ class SqliteEventStore:
     def _finish(self) -> None:
         try:
             if self._problem is None and self._to_save:
-                self._save()
+                self._collect()
+                self._journal.save_state(self._unsaved, self._applied)
         except sqlite3.Error as error:
             # Nothing is lost: the journal has it, and the next start applies it again.
             _LOGGER.warning("the state could not be saved at the end error=%s", error)

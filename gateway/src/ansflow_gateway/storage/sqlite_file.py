@@ -1,31 +1,29 @@
 """The SQLite file of a store: its schema, how it is made, and when it is refused.
 
-Layout (schema 1). A row of `journal` is a block: the events of one group commit, their keys, and a checksum.
+Layout (schema 2). A row of `journal` is a block: the events of one group commit, their keys, and a checksum.
 One row a group, rather than one an event, makes a durable event five times cheaper; as each block holds both
 the keys and the events, none is ever there without the other. Positions have no gaps: block follows block,
 from `progress.compacted_position` on, so that a lost block shows.
 
-`state` is what the fold saved, and `progress` says up to which position; `progress.state_digest` is the sum
-of the rows' digests, which shows a mixture of old and new pages (a WAL cut off after a part of it was
-copied into the file), that SQLite itself can't see.
+`state` is what the fold saved, with what `state_changes` has in place of it (see `sqlite_state`), and
+`progress` says up to which position; `progress.state_digest` is the sum of the rows' digests, which shows a
+mixture of old and new pages (a WAL cut off after a part of it was copied into the file), that SQLite itself
+can't see.
 """
 
 import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from ansflow_gateway.errors import StoreRefusedError
 from ansflow_gateway.storage.records import checksum
+from ansflow_gateway.storage.sqlite_rows import add_digests, state_digest, state_rows
 
 APPLICATION_ID: Final = 0x414E5346
 """`ANSF`: marks a file as ours (https://www.sqlite.org/pragma.html#pragma_application_id)."""
-
-DIGEST_BYTES: Final = 8
-"""Length of a state row's digest, and of their sum."""
 
 PAGE_BYTES: Final = 8192
 """Size of a page: blocks are some 25 kB, and single events share the last page."""
@@ -57,20 +55,14 @@ MIGRATIONS: Final[Sequence[str]] = (
     );
     INSERT INTO progress VALUES (1, 0, zeroblob(8), 0, 0);
     """,
+    """
+    CREATE TABLE state_changes (
+        number INTEGER PRIMARY KEY, key TEXT NOT NULL, digest BLOB NOT NULL, value BLOB
+    );
+    ALTER TABLE progress ADD COLUMN changes_through INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """The script that leads from each schema version to the next; a version is never changed, only added."""
-
-
-def state_digest(key: str, value: bytes) -> int:
-    """Compute the digest of a state row, to be summed up."""
-    return int.from_bytes(
-        blake2b(b"%b\0%b" % (key.encode(), value), digest_size=DIGEST_BYTES).digest(), "big"
-    )
-
-
-def add_digests(total: int, *digests: int) -> int:
-    """Sum digests up; a negative one is taken away."""
-    return (total + sum(digests)) % (1 << 8 * DIGEST_BYTES)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -276,8 +268,6 @@ def verify_contents(path: Path, connection: sqlite3.Connection) -> None:
         raise corrupt(
             path, f"the state was saved at position {state_position}, and the journal ends at {last}"
         )
-    total = add_digests(
-        0, *(state_digest(key, value) for key, value in connection.execute("SELECT key, value FROM state"))
-    )
+    total = add_digests(0, *(state_digest(key, value) for key, value in state_rows(connection)))
     if total != int.from_bytes(digest, "big"):
         raise corrupt(path, "the saved state doesn't match its digest")

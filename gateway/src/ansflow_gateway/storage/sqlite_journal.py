@@ -9,16 +9,11 @@ from typing import Final, NamedTuple
 from ansflow_gateway.storage import sqlite_file
 from ansflow_gateway.storage.file_lock import FileLock
 from ansflow_gateway.storage.records import Record, checksum, join_events, join_keys, split_keys
+from ansflow_gateway.storage.sqlite_rows import state_rows
+from ansflow_gateway.storage.sqlite_state import MERGED_ROWS, SAVED_ROWS, Save, drop_unfinished, merge
 
 CHECKPOINT_BYTES: Final = 8 << 20
 """Bytes written to the WAL, about, after which it is copied into the file."""
-
-STATE_ROWS: Final = 256
-"""Rows of state that one statement reads or writes.
-
-Python gives the GIL up in each step of a statement, and may wait 5 ms to get it back when the event loop is
-busy: few statements of many rows, not `executemany`.
-"""
 
 COMPACTED_EVENTS: Final = 5_000
 """Events that leave the journal in one transaction, about: as many as a group commit brings.
@@ -76,9 +71,12 @@ class SqliteJournal:
         """The position that the saved state includes."""
         self.compacted = 0
         """The last position that has left the journal."""
+        self.merging = False
+        """Whether saved rows may not be where they belong yet: `merge_some` moves them."""
         self._lock = FileLock(self.path)
         self._connection: sqlite3.Connection | None = None
         self._unchecked_bytes = 0
+        self._save: Save | None = None
 
     def open(self) -> None:
         """Lock the file, make it if there is none, and verify it.
@@ -96,6 +94,8 @@ class SqliteJournal:
                 _LOGGER.info("a new store was made path=%s", self.path)
             self._connection = sqlite_file.open_verified(self.path)
             self._read_positions()
+            with sqlite_file.transaction(self._connection):
+                drop_unfinished(self._connection)
         except BaseException:
             self.close()
             raise
@@ -125,6 +125,7 @@ class SqliteJournal:
         self._read_positions()
         with sqlite_file.transaction(self._connection):
             self._connection.execute("UPDATE progress SET probe = probe + 1")
+            drop_unfinished(self._connection)
 
     def append(self, records: Sequence[Record], received_at: float) -> int:
         """Commit events as the next block.
@@ -178,31 +179,65 @@ class SqliteJournal:
 
     def state(self) -> Iterator[tuple[str, bytes]]:
         """Give the saved state."""
-        return iter(self._connected.execute("SELECT key, value FROM state"))
+        return state_rows(self._connected)
+
+    @property
+    def saving(self) -> bool:
+        """Whether a save was begun that isn't done: `save_some` goes on with it."""
+        return self._save is not None
+
+    def begin_save(self, rows: Mapping[str, bytes | None], position: int) -> None:
+        """Begin to save what has changed of the state, together with the position that it includes.
+
+        Args:
+            rows: Encoded values by key; None where the key is gone. They must stay as they are meanwhile.
+            position: The last position that was applied.
+
+        Raises:
+            sqlite3.Error: What was saved before can't be moved to where it belongs; nothing was begun.
+        """
+        while self.merging:
+            self.merge_some()
+        self._save = Save(rows, position)
+
+    def save_some(self) -> bool:
+        """Go on with the save, in a transaction; tell whether it is done.
+
+        Raises:
+            sqlite3.Error: Nothing of it was saved.
+        """
+        save, self._save = self._save, None
+        if save is None:
+            return True
+        done = save.step(self._connected)
+        self._unchecked_bytes += SAVED_ROWS * 256 + sqlite_file.PAGE_BYTES
+        if done:
+            self.saved = save.position
+            self.merging = True
+        else:
+            self._save = save
+        return done
+
+    def merge_some(self) -> None:
+        """Move some of what was saved to where it belongs, in a transaction."""
+        self.merging = merge(self._connected)
+        self._unchecked_bytes += MERGED_ROWS * 1024
 
     def save_state(self, rows: Mapping[str, bytes | None], position: int) -> None:
-        """Save what has changed of the state, together with the position that it includes.
+        """Save all that has changed of the state, as `begin_save`, `save_some` and `merge_some` do together.
 
         Args:
             rows: Encoded values by key; None where the key is gone.
             position: The last position that was applied.
 
         Raises:
-            sqlite3.Error: Nothing of it was saved.
+            sqlite3.Error: It isn't known to be saved.
         """
-        connection = self._connected
-        with sqlite_file.transaction(connection):
-            (stored,) = connection.execute("SELECT state_digest FROM progress").fetchone()
-            total = int.from_bytes(stored, "big")
-            keys = list(rows)
-            for start in range(0, len(keys), STATE_ROWS):
-                total = self._save_rows(keys[start : start + STATE_ROWS], rows, total)
-            connection.execute(
-                "UPDATE progress SET state_position = ?, state_digest = ?",
-                (position, total.to_bytes(sqlite_file.DIGEST_BYTES, "big")),
-            )
-        self.saved = position
-        self._unchecked_bytes += len(rows) * 512 + sqlite_file.PAGE_BYTES
+        self.begin_save(rows, position)
+        while not self.save_some():
+            pass
+        while self.merging:
+            self.merge_some()
 
     def compact(
         self, received_before: float, through: int, most: int = COMPACTED_EVENTS
@@ -224,7 +259,7 @@ class SqliteJournal:
         (end,) = connection.execute(_LEAVING, (received_before, through, self.saved, most)).fetchone()
         if end is None:
             return None
-        # As one row of text: see `STATE_ROWS`; and a text must not have the NULs that keys may have.
+        # As one row: see `sqlite_state`. As text, and that must not have the NULs that keys may have.
         (keys,) = connection.execute(
             "SELECT GROUP_CONCAT(HEX(keys), '') FROM journal WHERE position <= ?", (end,)
         ).fetchone()
@@ -251,6 +286,7 @@ class SqliteJournal:
                 _LOGGER.warning("the store could not be closed cleanly", exc_info=True)
 
     def _read_positions(self) -> None:
+        self._save, self.merging = None, True
         self.saved, self.compacted = self._connected.execute(
             "SELECT state_position, compacted_position FROM progress"
         ).fetchone()
@@ -259,24 +295,3 @@ class SqliteJournal:
         ).fetchone()
         # The journal may be empty because all of it was compacted: its positions are never used again.
         self.last = self.compacted if row is None else row[0]
-
-    def _save_rows(self, keys: Sequence[str], rows: Mapping[str, bytes | None], total: int) -> int:
-        connection = self._connected
-        marks = ", ".join("?" * len(keys))
-        old = connection.execute(f"SELECT digest FROM state WHERE key IN ({marks})", keys)  # noqa: S608 - marks only
-        total = sqlite_file.add_digests(total, *(-int.from_bytes(digest, "big") for (digest,) in old))
-        gone = [key for key in keys if rows[key] is None]
-        if gone:
-            marks = ", ".join("?" * len(gone))
-            connection.execute(f"DELETE FROM state WHERE key IN ({marks})", gone)  # noqa: S608 - marks only
-        parameters: list[str | bytes] = []
-        for key in keys:
-            value = rows[key]
-            if value is not None:
-                digest = sqlite_file.state_digest(key, value)
-                total = sqlite_file.add_digests(total, digest)
-                parameters += (key, digest.to_bytes(sqlite_file.DIGEST_BYTES, "big"), value)
-        if parameters:
-            marks = ", ".join(["(?, ?, ?)"] * (len(parameters) // 3))
-            connection.execute(f"INSERT OR REPLACE INTO state VALUES {marks}", parameters)  # noqa: S608 - marks only
-        return total

@@ -108,7 +108,7 @@ async def test_an_inspection_tells_what_there_is(file_place: Place) -> None:
     await store.apply([activity(action="x"), activity(action="y"), activity(action="x")])
     await file_place.close(store)
     assert maintenance.inspect(file_place.target).as_dict() == {
-        "schema_version": 1,
+        "schema_version": 2,
         "position": 3,
         "state_position": 3,
         "entries": 3,

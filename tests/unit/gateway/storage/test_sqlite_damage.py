@@ -207,7 +207,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreRefusedError) as caught:
         await _open(path)
     assert str(caught.value) == (
-        f"the store {path} has schema version 99, and this gateway knows 1: "
+        f"the store {path} has schema version 99, and this gateway knows 2: "
         "run the gateway that wrote it, or a newer one"
     )
 
