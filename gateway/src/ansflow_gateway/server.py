@@ -5,7 +5,10 @@ import logging
 import signal
 import socket
 import ssl
-from typing import Final
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,16 +16,26 @@ from ansflow_gateway import __version__
 from ansflow_gateway.app import build_app
 from ansflow_gateway.config import OPTIONS, Settings
 from ansflow_gateway.errors import ListenError
+from ansflow_gateway.lifetimes import TALLY
 from ansflow_gateway.receivers.events import RECEIVER
 from ansflow_gateway.receivers.slim.path import SlimPath
 from ansflow_gateway.web.authorization import SENDERS
 from ansflow_gateway.web.drain import DRAIN
+from ansflow_gateway.web.malformed import Connection
 from ansflow_gateway.web.tls import build_context
 
 _LOG: Final = logging.getLogger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PORT: Final = next(option for option in OPTIONS if option.name == "port")
 _BACKLOG: Final = 1024
+CONNECTIONS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "access_log": None,  # requests are counted, not logged
+        "auto_decompress": False,  # the bound on a body is one on what it inflates to
+    }
+)
+"""Options of aiohttp's connections."""
+
 _CUT_OFF_S: Final = 0.2  # for handlers that are cancelled after the draining
 
 
@@ -79,7 +92,11 @@ class Front:
         if runner.server is None:
             raise ValueError("the runner isn't set up")
         self._drain = runner.app[DRAIN]
-        self._path = SlimPath(runner.app[RECEIVER], self._drain, runner.app[SENDERS].permits, runner.server)
+        tally = runner.app[TALLY]
+        make = partial(
+            Connection, runner.server, lambda rejection: tally.rejected(rejection, "-"), **CONNECTIONS
+        )
+        self._path = SlimPath(runner.app[RECEIVER], self._drain, runner.app[SENDERS].permits, make)
         self._server: asyncio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -124,8 +141,7 @@ def build_runner(settings: Settings, port: int) -> web.AppRunner:
     """
     return web.AppRunner(
         build_app(settings, port=port),
-        access_log=None,  # requests are counted, not logged
-        auto_decompress=False,  # the bound on a body is one on what it inflates to
+        **CONNECTIONS,
         shutdown_timeout=_CUT_OFF_S,
     )
 

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     BODY_TOO_LARGE = "body_too_large"
     TIMEOUT = "timeout"
+    MALFORMED_REQUEST = "malformed_request"
     BROKEN_BODY = "broken_body"
     NOT_JSON = "not_json"
     TOO_DEEP = "too_deep"

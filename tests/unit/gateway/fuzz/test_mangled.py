@@ -1,14 +1,13 @@
 """What isn't HTTP/1.1, or can be read in two ways: it is refused, the connection ends, nothing is taken."""
 
 import socket
-from collections.abc import Iterator
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.event_bodies import mutated
-from support.framing import OTHER_WAY, WAYS, Way, body, framed, post, talk, tolerant_gateway
+from support.framing import OTHER_WAY, WAYS, Way, body, framed, post, talk
 from support.fuzzing import SHARES, FuzzedGateway
 from support.json_mutation import TOKENS
 from support.raw_http import Connection, chunked
@@ -18,13 +17,6 @@ FUZZ_MANGLED = SHARES["mangled"]
 
 by_both = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 """Of a test that is for the slim path and for aiohttp."""
-
-
-@pytest.fixture(scope="module")
-def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedGateway]:
-    """Give a gateway whose log may tell of what isn't HTTP."""
-    with tolerant_gateway(tmp_path_factory.mktemp("framed")) as gateway:
-        yield gateway
 
 
 @settings(

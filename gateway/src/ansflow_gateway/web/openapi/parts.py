@@ -21,6 +21,7 @@ LABEL: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 """A text that may become a label's value."""
 
 BODY_REFUSALS: Final = (
+    Reason.MALFORMED_REQUEST,
     Reason.BROKEN_BODY,
     Reason.NOT_JSON,
     Reason.TOO_DEEP,
