@@ -15,7 +15,7 @@ GITHUB_SECRET = "github-secret-example"
 """What the webhooks are signed with: `ANSFLOW_GATEWAY_GITHUB_SECRET`."""
 
 DISORDER = 2_000
-"""How far from its place a telling may come, in tellings; one that is repeated may come ten times as late."""
+"""How far from its place a telling may come, in tellings."""
 
 _SHARES: tuple[tuple[Callable[[int, Random], list[Fact]], float], ...] = (
     (event_facts.ansflow_run, 0.52),
@@ -86,7 +86,7 @@ class Load:
         return [fact_of[event["id"]] for event in events]
 
 
-def make_load(dice: Random, told: int, singles: int, batch: int = 100) -> Load:
+def make_load(dice: Random, told: int, singles: int, batch: int = 100, late: int = 10 * DISORDER) -> Load:
     """Make a load in which a fifth of what is told is told again: under the same id, or under another.
 
     Args:
@@ -94,6 +94,7 @@ def make_load(dice: Random, told: int, singles: int, batch: int = 100) -> Load:
         told: Events to send in all.
         singles: How many of them are sent in a request of their own, beside webhooks.
         batch: Events of a batch, on average.
+        late: How long after its place a telling may be repeated, in tellings.
 
     Returns:
         The load.
@@ -103,13 +104,13 @@ def make_load(dice: Random, told: int, singles: int, batch: int = 100) -> Load:
     first = dict(enumerate(tellings))
     identified = [number for number, (_, telling) in first.items() if telling.fact.identified]
     for again in range(told - len(tellings)):
-        late = dice.uniform(-DISORDER, 10 * DISORDER)
+        shift = dice.uniform(-DISORDER, late)
         if again % 2:
             place, telling = first[dice.choice(identified)]
-            tellings.append((place + late, Telling(f"again-{again}", telling.fact)))
+            tellings.append((place + shift, Telling(f"again-{again}", telling.fact)))
         else:
             place, telling = first[dice.randrange(len(first))]
-            tellings.append((place + late, telling))
+            tellings.append((place + shift, telling))
     tellings.sort(key=lambda each: each[0])
     return Load([fact for _, fact in facts], _requests(dice, [t for _, t in tellings], singles, batch))
 

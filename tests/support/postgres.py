@@ -9,6 +9,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -97,6 +98,21 @@ class PostgresServer:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
             )
+
+    def crash(self, name: str) -> None:
+        """Kill the process of a session with a database: the server ends all sessions, and recovers.
+
+        What it hadn't written to its WAL is lost, as it is when the server itself is killed.
+
+        Args:
+            name: Its name.
+        """
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            row = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s LIMIT 1", (name,)
+            ).fetchone()
+            assert row is not None, f"nobody has a session with {name}"
+            os.kill(row[0], signal.SIGKILL)
 
     def make_read_only(self, name: str, value: Literal["on", "off"]) -> None:
         """Have a database refuse what writes, or take it again, in all sessions.

@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 
 from support.event_facts import RUNNERS, figures
-from support.event_load import Load, batched, make_load
+from support.event_load import DISORDER, Load, batched, make_load
 from support.gateway_process import GatewayProcess, MakeGateway, business, counted, exported
 from support.polling import poll_until_async
 from support.retrying_sender import RetryingSender
@@ -66,6 +66,41 @@ async def test_twenty_kills_lose_nothing_and_count_nothing_twice(make_gateway: M
     await gateway.start()
     await _holds_all(gateway, load)
     await _knows_all(gateway, load, dice)
+    assert await gateway.stop() == 0
+
+
+async def test_kills_amid_compaction_change_no_counter(make_gateway: MakeGateway) -> None:
+    """With a short memory most of the journal is gone in the end, and all counts are exact nonetheless.
+
+    What is repeated is repeated while it is remembered.
+    """
+    dice = Random(8)  # noqa: S311 - a seed makes the run the same each time
+    told, kills, memory = 70_000, 6, 15_000
+    load = make_load(dice, told, singles=500, batch=200, late=DISORDER)
+    gateway = make_gateway(*PATIENT, "--dedup-window", str(memory))
+    sender = RetryingSender(gateway.address, dice)
+    await gateway.start()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sender.send(load.requests, CONNECTIONS))
+        for kill in range(kills):
+            # The state is saved each 20,000 events: what it has may go, and does so block by block.
+            await sender.reached(25_000 + kill * 6_000 + dice.randrange(6_000))
+            await gateway.kill()
+            told_before = figures(telling.fact for telling in sender.acknowledged)
+            gateway.launch()
+            url = await gateway.listening()
+            page = await business(url)
+            for key, value in told_before.items():
+                if key[0].endswith(("_count", "_total")):
+                    assert page.get(key, 0) >= value, key
+            gateway.url = url
+    assert gateway.url is not None
+    assert await business(gateway.url) == figures(load.facts)
+    assert await gateway.stop() == 0
+    await gateway.start()
+    assert await business(gateway.url) == figures(load.facts)
+    left = load.told_by(await exported(gateway.store))
+    assert len(left) < len(load.facts) // 2, "hardly anything was compacted"
     assert await gateway.stop() == 0
 
 
