@@ -1,11 +1,14 @@
 """What no sender can bring about, whatever it sends: unbounded memory, another verdict, an end that waits."""
 
+import asyncio
+
 import pytest
+from ansflow_gateway.receivers.slim import path as slim_path
 from ansflow_gateway.receivers.slim.connection import MAX_AHEAD_BYTES, MAX_HEAD_BYTES, SlimConnection
 from ansflow_gateway.storage.sqlite import SqliteEventStore
 from ansflow_gateway.web.drain import DRAIN
-from support.gateway import user_activity
-from support.wire import Stage, on_both_loops, post
+from support.gateway import eventually, user_activity
+from support.wire import Stage, activities, batch, on_both_loops, post
 
 MAX_READ_BYTES = 256 * 1024
 """Most bytes that either loop reads at once."""
@@ -32,6 +35,36 @@ async def test_requests_ahead_are_read_as_they_are_answered(
     for answered in range(1, 101):
         assert (await wire.reply()).status in {200, 202}
         assert taken - answered * len(request) <= MAX_AHEAD_BYTES + MAX_READ_BYTES
+    wire.writer.transport.abort()
+
+
+@on_both_loops
+async def test_who_does_not_read_the_answers_is_cut_off_in_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a connection ends like an idle one, though its last answers can't be sent."""
+    begun: list[SlimConnection] = []
+    ended: list[SlimConnection] = []
+    begin, end = SlimConnection.connection_made, SlimConnection.connection_lost
+
+    def made(connection: SlimConnection, transport: asyncio.BaseTransport) -> None:
+        begun.append(connection)
+        begin(connection, transport)
+
+    def lost(connection: SlimConnection, error: Exception | None) -> None:
+        ended.append(connection)
+        end(connection, error)
+
+    monkeypatch.setattr(SlimConnection, "connection_made", made)
+    monkeypatch.setattr(SlimConnection, "connection_lost", lost)
+    monkeypatch.setattr(slim_path, "PATIENCE_S", 0.05)
+    wire = await stage.connect(await stage.gateway())
+    wire.writer.transport.set_write_buffer_limits(1 << 30)
+    request = batch(activities(4000))
+    wire.writer.write(request * 100)
+    await eventually(lambda: _true(begun and begun[0].unread))
+    monkeypatch.setattr(slim_path, "KEEP_ALIVE_S", 0.2)
+    await eventually(lambda: _true(begun == ended))
     wire.writer.transport.abort()
 
 
@@ -63,3 +96,7 @@ async def test_a_defect_with_each_of_many_requests_ahead_is_as_many_500s(
     await wire.send(post(user_activity()))
     assert (await wire.reply()).status == 202
     assert gateway.app[DRAIN].under_way == 0
+
+
+def _true(fact: object) -> None:
+    assert fact

@@ -66,6 +66,11 @@ class SlimConnection(asyncio.Protocol):
         """Whether a part of a request is there, and the connection waits for the rest."""
         return not self._busy and not self._paused and bool(self._data)
 
+    @property
+    def unread(self) -> bool:
+        """Whether nothing is begun any more, as the sender doesn't read the answers."""
+        return self._paused
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = transport  # type: ignore[assignment]  # of a stream protocol, it is one
@@ -122,9 +127,14 @@ class SlimConnection(asyncio.Protocol):
             other.data_received(data)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, once its answers are read."""
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection, whether or not its answers are read."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def _advance(self, data: bytes | bytearray) -> None:
         """Begin the next request, if it is whole; none is under way."""

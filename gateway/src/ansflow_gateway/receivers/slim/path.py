@@ -15,7 +15,8 @@ PATIENCE_S: Final = 1.0
 """Time in which a request is to be whole, in seconds; aiohttp, which has deadlines, waits for the rest."""
 
 KEEP_ALIVE_S: Final = 3630.0
-"""Time after which an idle connection is closed, in seconds: aiohttp's own default."""
+"""Time after which a connection is closed that is idle, or whose sender doesn't read the answers, in seconds:
+aiohttp's own default."""
 
 
 class SlimPath:
@@ -55,13 +56,15 @@ class SlimPath:
             self.look()
 
     def look(self) -> None:
-        """Hand over what waits for too long, and close what has been idle for too long."""
+        """Hand over what waits for too long, and close what nothing has come of for too long."""
         now = time.monotonic()
         for connection in list(self.connections):
             waited = now - connection.since
             if connection.waits_for_body and waited > PATIENCE_S and not self.drain.draining:
                 connection.hand_over()
-            elif connection.idle and waited > KEEP_ALIVE_S:
+            elif waited > KEEP_ALIVE_S and connection.unread:
+                connection.abort()
+            elif waited > KEEP_ALIVE_S and connection.idle:
                 connection.close()
 
     def close(self) -> None:
