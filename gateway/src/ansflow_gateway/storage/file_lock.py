@@ -1,5 +1,6 @@
 """One gateway a file: an advisory lock beside it, which ends with the process that holds it."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -44,9 +45,11 @@ class FileLock:
                 f"the store {self._path} is held by another gateway (process {holder}); stop that one, "
                 "or give this one a store of its own: several gateways share a PostgreSQL database"
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        # For the message to others alone; a disk that is full is no reason not to serve what is there.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Give the lock back, if it is held."""

@@ -33,6 +33,17 @@ WAY_OUT: Final = (
 )
 """What to do about a file that is refused."""
 
+AMISS: Final = "see that its disk works and has room, and that the gateway may write there, and start again"
+"""What to do where nothing is known to be the matter with the file itself: not to start from zero."""
+
+_OUTSIDE: Final = frozenset(
+    {
+        *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+        *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM),
+    }
+)
+"""Errors that are the disk's or the system's (https://www.sqlite.org/rescode.html)."""
+
 _MAGIC: Final = b"SQLite format 3\0"
 
 MIGRATIONS: Final[Sequence[str]] = (
@@ -183,7 +194,7 @@ def open_verified(path: Path, mode: str = "rw") -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         if connection is not None:
             connection.close()
-        raise StoreRefusedError(f"the store {path} can't be opened: {error}; {WAY_OUT}") from error
+        raise _unopened(path, error) from error
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
@@ -198,6 +209,11 @@ def open_verified(path: Path, mode: str = "rw") -> sqlite3.Connection:
 def corrupt(path: Path, what: str) -> StoreRefusedError:
     """Make the error that refuses a file that isn't whole."""
     return StoreRefusedError(f"the store {path} is corrupt: {what}; {WAY_OUT}")
+
+
+def _unopened(path: Path, error: sqlite3.OperationalError) -> StoreRefusedError:
+    way_out = AMISS if error.sqlite_errorcode & 0xFF in _OUTSIDE else WAY_OUT
+    return StoreRefusedError(f"the store {path} can't be opened: {error}; {way_out}")
 
 
 def _inspect_header(path: Path) -> None:

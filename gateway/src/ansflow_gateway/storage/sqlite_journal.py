@@ -1,5 +1,6 @@
 """What the store does with its SQLite file, a transaction each: no threads, no fold."""
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,7 +95,8 @@ class SqliteJournal:
                 _LOGGER.info("a new store was made path=%s", self.path)
             self._connection = sqlite_file.open_verified(self.path)
             self._read_positions()
-            with sqlite_file.transaction(self._connection):
+            # The next save does so too: a disk that is full is no reason not to serve what is there.
+            with contextlib.suppress(sqlite3.Error), sqlite_file.transaction(self._connection):
                 drop_unfinished(self._connection)
         except BaseException:
             self.close()

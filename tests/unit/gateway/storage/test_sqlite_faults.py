@@ -1,13 +1,9 @@
 """A disk that is full or fails, processes that are killed, and two that want one file."""
 
 import contextlib
-import os
 import random
 import resource
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,6 +11,7 @@ from ansflow_gateway.errors import StoreRefusedError
 from ansflow_gateway.storage.sqlite import SqliteEventStore
 from support.counting_fold import CountingFold
 from support.failing_disk import make_disk
+from support.store_process import running
 from support.store_program import counted
 
 SENT = 100_000
@@ -26,62 +23,6 @@ BATCH = 50
 
 IN_FLIGHT = 8
 """Batches sent before the first answer is awaited."""
-
-
-class Program:
-    """A running `support.store_program`."""
-
-    def __init__(self, path: Path, environ: dict[str, str] | None = None, **settings: float) -> None:
-        arguments = [f"{name}={value}" for name, value in settings.items()]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "support.store_program", str(path), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": "tests", **(environ or {})},
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.requests, self.answers = self.process.stdin, self.process.stdout
-        self.greeting = self.answers.readline().strip()
-
-    def ask(self, line: str) -> str:
-        """Send a line, and wait for one."""
-        self.send(line)
-        return self.answers.readline().strip()
-
-    def send(self, line: str) -> None:
-        """Send a line."""
-        self.requests.write(line + "\n")
-        self.requests.flush()
-
-    def end(self) -> None:
-        """Have it close its store, and wait until it has."""
-        self.requests.close()
-        self.process.wait(timeout=60)
-        self.answers.close()
-
-    def kill(self, after_s: float = 0.0) -> None:
-        """Kill it, whatever it is doing."""
-        time.sleep(after_s)
-        self.process.kill()
-        self.process.wait()
-
-
-@contextlib.contextmanager
-def running(path: Path, environ: dict[str, str] | None = None, **settings: float) -> Iterator[Program]:
-    """Run the program until the block ends."""
-    program = Program(path, environ, **settings)
-    try:
-        yield program
-    finally:
-        if program.process.poll() is None:
-            with contextlib.suppress(BrokenPipeError):
-                program.end()
-        program.process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            program.requests.close()
-        program.answers.close()
 
 
 async def _read(path: Path) -> CountingFold:
@@ -183,7 +124,7 @@ async def test_what_the_disk_refuses_is_not_acknowledged(
                 assert any(word in answer for word in reason.split("|")), answer
             assert program.ask("p") != "p None"
             flag.unlink()
-            _wait_for_recovery(program)
+            program.wait_for_recovery()
             # Sent again, they are new; or the failed commit was there after all, and counted then.
             for number in range(first + 10, first + 15):
                 assert program.ask(f"x {number}") in {"x A", "x D"}
@@ -221,6 +162,47 @@ async def test_a_kill_while_the_disk_fails_loses_nothing(
         assert program.ask("?") == "? 4"
 
 
+@pytest.mark.parametrize("fault", ["full", "torn"])
+async def test_a_store_that_is_opened_on_a_full_disk(
+    tmp_path: Path, faulty: tuple[dict[str, str], Path], fault: str
+) -> None:
+    """Where the disk is full a store isn't made, and one that needs room to be opened is refused for now.
+
+    The words are about the disk, and don't advise to start from zero. One that was killed, amid a save even,
+    is opened, and takes events when there is room.
+    """
+    environ, flag = faulty
+    path = tmp_path / "events.db"
+    flag.write_text(fault)
+    with running(path, environ) as program:
+        assert program.greeting == f"refused: the store {path} can't be made: database or disk is full"
+    flag.unlink()
+    with running(path, environ) as program:
+        assert program.ask("x 1 3") == "x AA"
+    flag.write_text(fault)
+    with running(path, environ) as program:
+        assert program.greeting.startswith(f"refused: the store {path} can't be opened: ")
+        assert "has room" in program.greeting
+        assert "zero" not in program.greeting
+    flag.unlink()
+    with running(path, environ, probe_s=0.05) as program:
+        assert program.ask("x 5") == "x A"
+        program.kill()
+    # While somebody has the file open, its WAL stays as the kill has left it.
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute(
+            "INSERT INTO state_changes SELECT changes_through + 1, 'k', zeroblob(8), NULL FROM progress"
+        )
+        flag.write_text(fault)
+        with running(path, environ, probe_s=0.05) as program:
+            assert program.greeting == "ready"
+            assert program.ask("x 7").startswith("x ! ")
+            flag.unlink()
+            program.wait_for_recovery()
+            assert program.ask("x 7 1") in {"x AD", "x DD"}
+            assert program.ask("?") == "? 4"
+
+
 async def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
     """The kernel's own limit on a file's size is met: refusals, and everything acknowledged is there."""
     path = tmp_path / "events.db"
@@ -235,16 +217,9 @@ async def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
         assert 0 < acknowledged < 4_000
         assert program.ask("p") != "p None"
         resource.prlimit(program.process.pid, resource.RLIMIT_FSIZE, unlimited)
-        _wait_for_recovery(program)
+        program.wait_for_recovery()
         assert program.ask("x 8001") == "x A"
     assert (await _read(path)).total >= acknowledged + 1
-
-
-def _wait_for_recovery(program: Program) -> None:
-    deadline = time.monotonic() + 30
-    while (problem := program.ask("p")) != "p None":
-        assert time.monotonic() < deadline, problem
-        time.sleep(0.02)
 
 
 async def test_a_second_gateway_is_refused(tmp_path: Path) -> None:
