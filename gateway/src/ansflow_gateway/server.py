@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,6 +18,7 @@ from ansflow_gateway.app import build_app
 from ansflow_gateway.config import OPTIONS, Settings
 from ansflow_gateway.errors import ListenError
 from ansflow_gateway.lifetimes import TALLY
+from ansflow_gateway.lifetimes.tasks import background
 from ansflow_gateway.receivers.events import RECEIVER
 from ansflow_gateway.receivers.slim.path import SlimPath
 from ansflow_gateway.web.authorization import SENDERS
@@ -98,7 +100,7 @@ class Front:
         )
         self._path = SlimPath(runner.app[RECEIVER], self._drain, runner.app[SENDERS].permits, make)
         self._server: asyncio.Server | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching = AsyncExitStack()
 
     async def start(self, listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
         """Take connections.
@@ -109,7 +111,7 @@ class Front:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._path, sock=listener, backlog=_BACKLOG, ssl=context)
-        self._watching = asyncio.create_task(self._path.watch(), name="slim-path")
+        await self._watching.enter_async_context(background(slim_path=self._path.watch()))
 
     async def finish(self, deadline_s: float) -> int:
         """Take no more connections, and let requests under way finish.
@@ -123,8 +125,7 @@ class Front:
         if self._server is not None:
             self._server.close()
         cut_off = await self._drain.finish(deadline_s)
-        if self._watching is not None:
-            self._watching.cancel()
+        await self._watching.aclose()
         self._path.close()
         return cut_off
 

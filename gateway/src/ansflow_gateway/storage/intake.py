@@ -125,8 +125,6 @@ class Intake:
             error: What went wrong; nothing of theirs was taken.
         """
         self._under_way -= 1
-        if error is None:
-            self._committed(time.monotonic() - group[0].offered_at)
         self._expected = len(group) + len(self._next)
         for call in group:
             self.waiting -= len(call.records)
@@ -136,9 +134,11 @@ class Intake:
                 _LOGGER.exception("a caller failed to hear what became of its events")
         if self._next and not self._under_way and self._lingering is None:
             self._consider()
+        if error is None:
+            self._committed(time.monotonic() - group[0].offered_at)
 
     def _consider(self) -> None:
-        if len(self._next) >= self._expected:
+        if len(self._next) >= self._expected or self.waiting >= self._max_group:
             self._hand_over()
         elif self._lingering is None:
             self._lingering = asyncio.get_running_loop().call_later(LINGER_S, self._hand_over)
