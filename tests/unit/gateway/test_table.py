@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from ansflow_gateway.domain.labels import OVERFLOW
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters.offenders import CAPACITY, Offenders
 from ansflow_gateway.meters.points import HistogramPoint
@@ -83,3 +84,32 @@ def test_the_worst_offenders_are_found_in_bounded_memory() -> None:
     (labels, count), *_ = offenders.top(3)
     assert labels == ("often",)
     assert 20_000 <= count <= 20_000 + 40_000 // CAPACITY
+
+
+def test_the_overflows_name_brings_no_series_beyond_the_limit() -> None:
+    """A producer may call a project what the overflow is called: it is a label like any other."""
+    table = Table(b.METERS, 10)
+    for number in range(1000):
+        table.add(b.DEPLOYMENTS, (OVERFLOW, f"env-{number}", "deployed"), 1, T)
+        table.add(b.DEPLOYMENTS, (f"project-{number}", OVERFLOW, "failed"), 1, T)
+        table.set(b.DORA_LEAD_TIME, (OVERFLOW, f"env-{number}", "7d"), 1, T)
+    series = table.series(b.DEPLOYMENTS)
+    assert len(series) <= 11
+    assert sum(each.point for each in series if isinstance(each.point, int)) == 2000
+    assert len(table.series(b.DORA_LEAD_TIME)) <= 11
+
+
+def test_a_removed_overflow_makes_no_room() -> None:
+    """It had no place of the limit; nor is it refused one when all are taken."""
+    table = Table(b.METERS, 5)
+    overflow = (OVERFLOW, OVERFLOW, "7d")
+    for number in range(10):
+        table.set(b.DORA_LEAD_TIME, (f"project-{number}", "production", "7d"), 1, T)
+        table.set(b.DORA_LEAD_TIME, overflow, 1, T)
+        assert table.value(b.DORA_LEAD_TIME, overflow) == 1
+        table.remove(b.DORA_LEAD_TIME, overflow)
+    assert {each.labels[0] for each in table.series(b.DORA_LEAD_TIME)} == {
+        "project-0",
+        "project-1",
+        "project-2",
+    }

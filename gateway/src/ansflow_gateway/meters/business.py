@@ -186,12 +186,14 @@ DEPLOYMENTS: Final = _meter(
     closed={"kind": tuple(DeploymentKind)},
 )
 _DORA_LABELS: Final = (PROJECT, ENVIRONMENT, "window")
+_DORA_CLOSED: Final = MappingProxyType({"window": ("7d", "30d", "90d")})
 DORA_FREQUENCY: Final = _meter(
     Kind.OBSERVABLE_GAUGE,
     "ansflow.dora.deployment.frequency",
     "{deployment}/d",
     "Successful deployments a day within the window",
     _DORA_LABELS,
+    closed=_DORA_CLOSED,
 )
 DORA_LEAD_TIME: Final = _meter(
     Kind.OBSERVABLE_GAUGE,
@@ -199,6 +201,7 @@ DORA_LEAD_TIME: Final = _meter(
     "s",
     "Median time from a change to its deployment, within the window",
     _DORA_LABELS,
+    closed=_DORA_CLOSED,
 )
 DORA_FAILURE_RATE: Final = _meter(
     Kind.OBSERVABLE_GAUGE,
@@ -206,6 +209,7 @@ DORA_FAILURE_RATE: Final = _meter(
     "1",
     "Share of the window's deployments that led to a roll-back or an incident",
     _DORA_LABELS,
+    closed=_DORA_CLOSED,
 )
 DORA_RESTORE_TIME: Final = _meter(
     Kind.OBSERVABLE_GAUGE,
@@ -213,6 +217,7 @@ DORA_RESTORE_TIME: Final = _meter(
     "s",
     "Median time from an incident's detection to its resolution, within the window",
     _DORA_LABELS,
+    closed=_DORA_CLOSED,
 )
 OVERFLOWED: Final = _meter(
     Kind.COUNTER,

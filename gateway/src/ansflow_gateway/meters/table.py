@@ -113,7 +113,7 @@ class Table:
         return series.labels
 
     def set(self, meter: TableMeter, labels: tuple[str, ...], value: float, at: float) -> None:
-        """Set a gauge; one beyond the limit has no series, as gauges of many can't share one.
+        """Set a gauge; one beyond the limit has no series, as gauges of many can't share one by themselves.
 
         Args:
             meter: One of the table's.
@@ -124,7 +124,7 @@ class Table:
         name = meter.declaration.name
         series = self._series[name].get(labels)
         if series is None:
-            if self._admitted[name] >= self._admit[name]:
+            if self._admitted[name] >= self._admit[name] and labels != _overflow(meter, labels):
                 self.overflowed[name].seen(labels)
                 return
             series = self._create(meter, labels, value)
@@ -151,7 +151,8 @@ class Table:
         name = meter.declaration.name
         series = self._series[name].pop(labels, None)
         if series:
-            self._admitted[name] -= 1
+            if labels != _overflow(meter, labels):
+                self._admitted[name] -= 1
             series.removed = True
             self._changed(series, series.updated)
 
@@ -219,12 +220,10 @@ class Table:
         if series is not None:
             return series
         if self._admitted[name] >= self._admit[name]:
-            if OVERFLOW not in labels:
+            overflow = _overflow(meter, labels)
+            if labels != overflow:
                 self.overflowed[name].seen(labels)
-            labels = tuple(
-                value if label in meter.closed or not value else OVERFLOW
-                for label, value in zip(meter.labels, labels, strict=True)
-            )
+            labels = overflow
             series = group.get(labels)
             if series is not None:
                 return series
@@ -235,7 +234,7 @@ class Table:
         name = meter.declaration.name
         series = Series(meter, labels, point, 0.0)
         self._series[name][labels] = series
-        if OVERFLOW not in labels:
+        if labels != _overflow(meter, labels):
             self._admitted[name] += 1
         return series
 
@@ -251,6 +250,17 @@ class Table:
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(_Saved).decode
+
+
+def _overflow(meter: TableMeter, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the labels of the series that takes what has no series of its own.
+
+    That a producer may give one label this value makes none an overflow: all that he chooses must have it.
+    """
+    return tuple(
+        value if label in meter.closed or not value else OVERFLOW
+        for label, value in zip(meter.labels, labels, strict=True)
+    )
 
 
 def _number(point: float | HistogramPoint) -> float:
