@@ -128,6 +128,11 @@ class GatewayProcess:
         self.url = None
         return status
 
+    async def ended(self) -> int:
+        """Wait until the process ends by itself; give its exit status."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, STOP_S)
+
     def end(self) -> None:
         """End the process, if there still is one."""
         if self._process is not None:

@@ -38,7 +38,7 @@ class RetryingSender:
         self._dice = dice
         self._impatience = impatience
         self.acknowledged: set[Telling] = set()
-        """What was answered 2xx, and its verdict accepted, duplicate or spooled."""
+        """What was answered 2xx."""
         self.answered = 0
         """Events in requests that were answered 2xx."""
         self.verdicts: Counter[str] = Counter()
@@ -76,8 +76,10 @@ class RetryingSender:
                 asyncio.timeout(patience),
                 session.post(url + request.path, data=request.body, headers=request.headers) as answer,
             ):
-                body = await answer.json(content_type=None)
                 status, headers = answer.status, answer.headers
+                if status in TAKEN:  # that alone is the promise, even if the rest doesn't come any more
+                    self.acknowledged.update(request.tellings)
+                body = await answer.json(content_type=None)
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError) and patience == PATIENCE_S:
                 raise
@@ -93,7 +95,6 @@ class RetryingSender:
         assert len(verdicts) == len(request.tellings), body
         assert set(verdicts) <= {"accepted", "duplicate", "spooled"}, body
         self.verdicts.update(verdicts)
-        self.acknowledged.update(request.tellings)
         self.answered += len(verdicts)
         self._progress.set()
         return status

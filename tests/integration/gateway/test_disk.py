@@ -208,3 +208,37 @@ async def test_a_kill_amid_faults_loses_nothing(
     await poll_until_async(all_are_counted)
     await sent.sender.send(sent.load.requests)
     await sent.is_exact()
+
+
+async def test_a_gateway_starts_on_a_failing_disk(make_gateway: MakeGateway, disk: FailingDisk) -> None:
+    """After a kill it starts although no fsync works: it tells what it has, and takes nothing until then."""
+    sent = await _start(make_gateway, 3_000, **disk.environ)
+    await sent.sender.send(sent.requests("/v1/events", 0, 100))
+    await sent.gateway.kill()
+    disk.fail("sync")
+    await sent.gateway.start()
+    assert await business(sent.url) == figures(telling.fact for telling in sent.sender.acknowledged)
+    refused = sent.requests("/v1/events", 100, 120)
+    assert await sent.answers(refused) == {503: len(refused)}
+    await sent.until_ready(503)
+    disk.mend()
+    await sent.until_ready()
+    await sent.sender.send(sent.load.requests)
+    await sent.is_exact()
+
+
+async def test_a_gateway_does_not_start_on_a_full_disk(make_gateway: MakeGateway, disk: FailingDisk) -> None:
+    """SQLite needs room to open a store: without it the gateway ends with words about the disk."""
+    sent = await _start(make_gateway, 3_000, **disk.environ)
+    await sent.sender.send(sent.requests("/v1/events", 0, 100))
+    await sent.gateway.kill()
+    disk.fail("full")
+    sent.gateway.launch()
+    assert await sent.gateway.ended() == 1
+    (said,) = sent.gateway.said().splitlines()
+    assert "can't be opened" in said
+    assert "has room" in said
+    disk.mend()
+    await sent.gateway.start()
+    await sent.sender.send(sent.load.requests)
+    await sent.is_exact()
