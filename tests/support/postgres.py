@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from support.instrumented_service import free_port
+from support.polling import poll_until
 
 __all__ = ["PostgresServer", "running_postgres"]
 
@@ -94,25 +95,11 @@ class PostgresServer:
         Args:
             name: Its name.
         """
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        self._execute(
+            sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
+                sql.Literal(name)
             )
-
-    def crash(self, name: str) -> None:
-        """Kill the process of a session with a database: the server ends all sessions, and recovers.
-
-        What it hadn't written to its WAL is lost, as it is when the server itself is killed.
-
-        Args:
-            name: Its name.
-        """
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            row = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = %s LIMIT 1", (name,)
-            ).fetchone()
-            assert row is not None, f"nobody has a session with {name}"
-            os.kill(row[0], signal.SIGKILL)
+        )
 
     def make_read_only(self, name: str, value: Literal["on", "off"]) -> None:
         """Have a database refuse what writes, or take it again, in all sessions.
@@ -121,13 +108,34 @@ class PostgresServer:
             name: Its name.
             value: Whether it refuses.
         """
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(
-                    sql.Identifier(name), sql.Literal(value)
-                )
+        self._execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(
+                sql.Identifier(name), sql.Literal(value)
             )
+        )
         self.end_sessions(name)
+
+    def crash(self) -> None:
+        """Kill the process of a session: the server ends all sessions, and recovers.
+
+        What it hadn't written to its WAL is lost, as it is when the server itself is killed.
+        """
+        with contextlib.closing(psycopg.connect(self.url())) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            with contextlib.suppress(psycopg.OperationalError):
+                connection.execute("SELECT 1")  # as soon as that fails, it has happened
+
+    def _execute(self, statement: sql.Composed) -> None:
+        """Carry out a statement as soon as the server does, which it doesn't while it recovers."""
+
+        def done() -> None:
+            try:
+                with psycopg.connect(self.url(), autocommit=True) as connection:
+                    connection.execute(statement)
+            except psycopg.OperationalError as error:
+                raise AssertionError(str(error)) from error
+
+        poll_until(done, interval=0.05)
 
 
 @contextlib.contextmanager

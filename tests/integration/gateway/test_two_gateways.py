@@ -133,7 +133,7 @@ async def test_a_database_that_refuses_for_a_while(
         for cut in range(6):
             await senders[cut % 2].reached(TOLD // 2 * cut // 8)
             if cut % 3 == 2:
-                postgres.crash("events")
+                postgres.crash()
             else:
                 postgres.end_sessions("events")
     postgres.make_read_only("events", "on")
