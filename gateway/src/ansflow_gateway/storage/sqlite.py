@@ -302,7 +302,8 @@ class SqliteEventStore:
             if self._problem is None and self._to_save:
                 self._collect()
                 self._journal.save_state(self._unsaved, self._applied)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the file is to be given back
             # Nothing is lost: the journal has it, and the next start applies it again.
-            _LOGGER.warning("the state could not be saved at the end error=%s", error)
-        self._journal.close()
+            _LOGGER.warning("the state could not be saved at the end error=%r", error)
+        finally:
+            self._journal.close()
