@@ -37,7 +37,7 @@ class PushReader(PeriodicExportingMetricReader):
     Args:
         exporter: Does the work.
         interval_s: Time between two pushes of everything, in seconds.
-        table: What is pushed besides the SDK's instruments, under the same resource; None is nothing yet: it
+        table: What is pushed besides the SDK's instruments, under its own resource; None is nothing yet: it
             may be set later.
         delay_s: Time from a change to its push, and least time between two such pushes, in seconds.
         away: Tells whether nothing of the last push was taken.
@@ -145,8 +145,10 @@ def _joined(data: MetricsData, table: ResourceMetrics | None) -> MetricsData:
         return data
     if not data.resource_metrics:
         return MetricsData(resource_metrics=[table])
-    # A reader belongs to one provider, which has one resource: the table's.
+    # A reader belongs to one provider, which has one resource.
     (only,) = data.resource_metrics
+    if only.resource != table.resource:
+        return MetricsData(resource_metrics=[only, table])
     scopes = list(only.scope_metrics)
     for added in table.scope_metrics:
         for place, scope in enumerate(scopes):

@@ -39,3 +39,20 @@ def build_resource(
             SERVICE_NAME: service_name,
         }
     )
+
+
+def build_shared_resource(own: Resource, instance: str) -> Resource:
+    """Build the resource of what one of several gateways tells for all: it goes on whoever tells it.
+
+    Under the own resource of each, the series of a gateway that ended would stay for minutes beside those of
+    the next, and every sum over both be twice what it should.
+
+    Args:
+        own: The gateway's own resource.
+        instance: The `service.instance.id`, the same for all gateways, whatever the user gave each.
+
+    Returns:
+        The resource; it has no host.
+    """
+    attributes = {name: value for name, value in own.attributes.items() if not name.startswith("host.")}
+    return Resource({**attributes, SERVICE_INSTANCE_ID: instance}, own.schema_url)

@@ -19,7 +19,7 @@ from ansflow_gateway.errors import OverloadedError, StoreRefusedError, StoreUnav
 from ansflow_gateway.exporters.otlp import build_push_reader
 from ansflow_gateway.exporters.prometheus import PrometheusPage
 from ansflow_gateway.exporters.push import PushReader
-from ansflow_gateway.exporters.resource import build_resource
+from ansflow_gateway.exporters.resource import build_resource, build_shared_resource
 from ansflow_gateway.exporters.spans import build_span_exporter
 from ansflow_gateway.exporters.table_metrics import TableMetrics
 from ansflow_gateway.folding.book import Book, BookOptions
@@ -41,6 +41,7 @@ from ansflow_gateway.meters.instruments import Instruments
 from ansflow_gateway.otel_variables import DEFAULT
 from ansflow_gateway.storage.opening import LeadingEventStore, open_store
 from ansflow_gateway.storage.options import StoreOptions
+from ansflow_gateway.storage.postgres_url import shared_name
 from ansflow_gateway.storage.spool import Spool
 from ansflow_gateway.web import metrics
 
@@ -152,6 +153,9 @@ def _build_provider(
     resource = app[RESOURCE] = build_resource(
         telemetry.resource, telemetry.service_name, __version__, socket.gethostname(), port
     )
+    told = resource
+    if isinstance(settings.store, str):
+        told = build_shared_resource(resource, shared_name(settings.store))
     page = app[metrics.RENDERER] = PrometheusPage()
     pushed: list[PushReader] = []
     if telemetry.endpoint:
@@ -164,7 +168,7 @@ def _build_provider(
     def show(leads: bool) -> None:
         page.table = book.table if leads else None
         for reader in pushed:
-            reader.table = TableMetrics(book.table, resource, SCOPE, book.began_at) if leads else None
+            reader.table = TableMetrics(book.table, told, SCOPE, book.began_at) if leads else None
 
     provider = MeterProvider(
         # Readers are shut down in order on one deadline, which the last push may use up.

@@ -11,7 +11,7 @@ from ansflow_gateway.errors import StoreRefusedError
 from ansflow_gateway.storage import maintenance
 from ansflow_gateway.storage.opening import open_store
 from ansflow_gateway.storage.postgres import PostgresEventStore
-from ansflow_gateway.storage.postgres_url import masked
+from ansflow_gateway.storage.postgres_url import masked, shared_name
 from ansflow_gateway.storage.records import decode_event, make_record
 from ansflow_gateway.storage.sqlite import SqliteEventStore
 from support.counting_fold import CountingFold, activity, run_started
@@ -139,6 +139,21 @@ def test_a_setting_names_a_kind_of_store(tmp_path: Path) -> None:
     assert isinstance(open_store(str(tmp_path / "events.db"), CountingFold()), SqliteEventStore)
     assert masked("/var/lib/events.db") == "/var/lib/events.db"
     assert masked("postgres://user@db/events") == "postgres://user@db/events"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://ansflow:secret@db.example:6432/events?sslmode=require", "db.example:6432/events"),
+        ("postgres://other@db.example/events", "db.example:5432/events"),
+        ("postgresql://one:5432,two:5433/events", "one:5432,two:5433/events"),
+        ("postgresql:///events?host=/run/postgresql", "localhost:5432/events"),
+        ("postgresql://db.example", "db.example:5432"),
+    ],
+)
+def test_gateways_that_share_a_database_know_it_by_one_name(url: str, name: str) -> None:
+    """Host, port and database, with the port that is meant where none is given; no user, no password."""
+    assert shared_name(url) == name
 
 
 def test_a_record_has_the_keys_and_the_event() -> None:
