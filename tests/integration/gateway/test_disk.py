@@ -97,7 +97,7 @@ async def test_what_the_disk_refuses_is_not_acknowledged(
     again the gateway does, too, without a restart; what is sent again counts once, and so does the spool.
     The `limit` is the kernel's own on the size of files.
     """
-    sent = await _start(make_gateway, 4_000, **disk.environ)
+    sent = await _start(make_gateway, 2_500, **disk.environ)
     pid, unlimited = sent.gateway.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     await sent.sender.send(sent.requests("/v1/events", 0, 200))
     before = await business(sent.url)
@@ -184,7 +184,7 @@ async def test_a_kill_amid_faults_loses_nothing(
     make_gateway: MakeGateway, disk: FailingDisk, fault: str
 ) -> None:
     """A gateway that is killed while its disk fails has what it acknowledged, the spool's events too."""
-    sent = await _start(make_gateway, 3_000, **disk.environ)
+    sent = await _start(make_gateway, 2_000, **disk.environ)
     middle = len(sent.load.requests) // 2
     await sent.sender.send(sent.load.requests[:middle])
     disk.fail(fault)
@@ -212,7 +212,7 @@ async def test_a_kill_amid_faults_loses_nothing(
 
 async def test_a_gateway_starts_on_a_failing_disk(make_gateway: MakeGateway, disk: FailingDisk) -> None:
     """After a kill it starts although no fsync works: it tells what it has, and takes nothing until then."""
-    sent = await _start(make_gateway, 3_000, **disk.environ)
+    sent = await _start(make_gateway, 2_000, **disk.environ)
     await sent.sender.send(sent.requests("/v1/events", 0, 100))
     await sent.gateway.kill()
     disk.fail("sync")
@@ -229,7 +229,7 @@ async def test_a_gateway_starts_on_a_failing_disk(make_gateway: MakeGateway, dis
 
 async def test_a_gateway_does_not_start_on_a_full_disk(make_gateway: MakeGateway, disk: FailingDisk) -> None:
     """SQLite needs room to open a store: without it the gateway ends with words about the disk."""
-    sent = await _start(make_gateway, 3_000, **disk.environ)
+    sent = await _start(make_gateway, 2_000, **disk.environ)
     await sent.sender.send(sent.requests("/v1/events", 0, 100))
     await sent.gateway.kill()
     disk.fail("full")

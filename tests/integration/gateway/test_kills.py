@@ -75,7 +75,7 @@ async def test_kills_amid_compaction_change_no_counter(make_gateway: MakeGateway
     What is repeated is repeated while it is remembered.
     """
     dice = Random(8)  # noqa: S311 - a seed makes the run the same each time
-    told, kills, memory = 70_000, 6, 15_000
+    told, kills, memory = 50_000, 4, 12_000
     load = make_load(dice, told, singles=500, batch=200, late=DISORDER)
     gateway = make_gateway(*PATIENT, "--dedup-window", str(memory))
     sender = RetryingSender(gateway.address, dice)
@@ -84,7 +84,7 @@ async def test_kills_amid_compaction_change_no_counter(make_gateway: MakeGateway
         group.create_task(sender.send(load.requests, CONNECTIONS))
         for kill in range(kills):
             # The state is saved each 20,000 events: what it has may go, and does so block by block.
-            await sender.reached(25_000 + kill * 6_000 + dice.randrange(6_000))
+            await sender.reached(21_000 + kill * 6_000 + dice.randrange(6_000))
             await gateway.kill()
             told_before = figures(telling.fact for telling in sender.acknowledged)
             gateway.launch()
