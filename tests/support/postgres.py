@@ -115,6 +115,18 @@ class PostgresServer:
         )
         self.end_sessions(name)
 
+    def allow_connections(self, name: str, value: Literal["true", "false"]) -> None:
+        """Have a database refuse all sessions, those that are open too, or take them again.
+
+        Args:
+            name: Its name.
+            value: Whether it takes them.
+        """
+        self._execute(
+            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(sql.Identifier(name), sql.SQL(value))
+        )
+        self.end_sessions(name)
+
     def crash(self) -> None:
         """Kill the process of a session: the server ends all sessions, and recovers.
 

@@ -70,6 +70,7 @@ class PostgresEventStore:
         self._folding = asyncio.Lock()
         self._wake = asyncio.Event()
         self._leads = False
+        self._interrupted = False
         self._epoch = 0
         self._applied: int | None = None
         self._saved = 0
@@ -150,7 +151,9 @@ class PostgresEventStore:
             try:
                 if self._beyond_repair:
                     raise StoreUnavailableError(str(self._problem))
-                if self._writer is None:
+                if self._writer is not None and self._writer.is_closed():
+                    self._writer = None  # since nobody sent: the next one who does isn't to suffer from it
+                if self._writer is None and not stopping:
                     await self._reconnect()
                 if group:
                     await self._commit(group)
@@ -165,10 +168,9 @@ class PostgresEventStore:
                     self._intake.answer(group, StoreUnavailableError(self._problem))
 
     async def _next_group(self) -> Group | None:
-        """Wait for a group, or until a lost connection is to be tried anew: an empty one."""
-        patience = None if self._writer is not None or self._beyond_repair else self._options.probe_s
+        """Wait for a group, or until the connection is to be looked after: an empty one."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(None if self._beyond_repair else self._options.probe_s):
                 return await self._queue.get()
         except TimeoutError:
             return []
@@ -204,7 +206,8 @@ class PostgresEventStore:
                 self._writer.terminate()
                 self._writer = None
             raise self._fail(error) from error
-        _LOGGER.info("the store commits again")
+        if self._problem is not None:
+            _LOGGER.info("the store commits again")
         self._problem = None
         self._backoff_s = BACKOFF_S[0]
 
@@ -231,8 +234,11 @@ class PostgresEventStore:
                 return
             try:
                 await self._step()
+                self._interrupted = False
             except FAILURES as error:
-                _LOGGER.warning("the lead, or the wait for it, was interrupted error=%s", _told(error))
+                if not self._interrupted:
+                    _LOGGER.warning("the lead, or the wait for it, was interrupted error=%s", _told(error))
+                self._interrupted = True
                 self._step_down()
             except Exception as error:
                 # The journal is whole; what the fold holds now isn't known. Another gateway may try.

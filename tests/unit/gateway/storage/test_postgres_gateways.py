@@ -186,6 +186,17 @@ async def test_a_database_that_only_reads_is_a_problem_until_it_writes(database_
     await eventually(lambda: _equal(fold.total, 1))
 
 
+async def test_a_database_that_is_gone_is_a_problem_though_nobody_sends(
+    database_place: Place, postgres: PostgresServer
+) -> None:
+    """Where nobody can connect, a store has a problem before an event is refused, until somebody can."""
+    store = await database_place.open(probe_s=0.05)
+    postgres.allow_connections("events", "false")
+    await eventually(lambda: _equal(store.problem is None, False))
+    postgres.allow_connections("events", "true")
+    await eventually(lambda: _equal((store.problem, store.leads), (None, True)))
+
+
 def _set_read_only(url: str, value: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
