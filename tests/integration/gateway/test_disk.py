@@ -210,6 +210,30 @@ async def test_a_kill_amid_faults_loses_nothing(
     await sent.is_exact()
 
 
+@pytest.mark.parametrize("fault", ["sync", "full"])
+async def test_it_ends_in_order_while_the_disk_fails(
+    make_gateway: MakeGateway, disk: FailingDisk, fault: str
+) -> None:
+    """After SIGTERM amid faults the status is 0, without a traceback, and nothing acknowledged is lost.
+
+    A commit whose sync failed may be there: its events count, and are known when they are sent again.
+    """
+    sent = await _start(make_gateway, 2_000, **disk.environ)
+    await sent.sender.send(sent.requests("/v1/events", 0, 100))
+    disk.fail(fault)
+    refused = sent.requests("/v1/events", 100, 110)
+    assert await sent.answers(refused) == {503: len(refused)}
+    assert await sent.gateway.stop() == 0
+    assert "Traceback" not in sent.gateway.said()
+    disk.mend()
+    await sent.gateway.start()
+    there = sent.load.told_by(await exported(sent.gateway.store))
+    assert {telling.fact for telling in sent.sender.acknowledged} <= set(there)
+    assert await business(sent.url) == figures(there)
+    await sent.sender.send(sent.load.requests)
+    await sent.is_exact()
+
+
 async def test_a_gateway_starts_on_a_failing_disk(make_gateway: MakeGateway, disk: FailingDisk) -> None:
     """After a kill it starts although no fsync works: it tells what it has, and takes nothing until then."""
     sent = await _start(make_gateway, 2_000, **disk.environ)
