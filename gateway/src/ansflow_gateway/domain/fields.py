@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from ansflow_gateway.domain.rejection import Reason, RejectedError, reject
+from ansflow_gateway.domain.rejection import Reason, RejectedError, Rejection, bound, reject
 
 LABEL_LIMIT: Final = 200
 """Longest text that may become a label's value, in characters."""
@@ -179,4 +179,5 @@ def missing(path: str, expected: str) -> RejectedError:
     Returns:
         The error, to be raised by the caller.
     """
-    return reject(Reason.MISSING, path, expected, "nothing")
+    # Without the quotes of a text: a member may well say "nothing".
+    return RejectedError(Rejection(Reason.MISSING, bound(path), expected, "nothing"))
