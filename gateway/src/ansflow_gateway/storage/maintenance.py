@@ -174,6 +174,7 @@ def _export_postgres(url: str) -> Iterator[dict[str, Any]]:
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:
     sqlite_file.remove(target)
+    sqlite_file.make_private(target)
     with contextlib.closing(sqlite3.connect(target)) as copy:
         # All pages in one step: in one read transaction, so of one moment, whatever is written meanwhile.
         connection.backup(copy)

@@ -142,6 +142,7 @@ def create(path: Path) -> None:
     unfinished = path.with_name(path.name + ".new")
     try:
         remove(unfinished)
+        make_private(unfinished)
         with contextlib.closing(connect(unfinished, "rwc")) as connection:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -150,6 +151,15 @@ def create(path: Path) -> None:
         move_durably(unfinished, path)
     except (OSError, sqlite3.Error) as error:
         raise StoreRefusedError(f"the store {path} can't be made: {error}") from error
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file for SQLite, which its owner alone can read, as will be what is kept beside it.
+
+    Raises:
+        OSError: It is there already, or can't be made.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def remove(path: Path) -> None:

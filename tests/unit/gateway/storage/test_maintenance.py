@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ async def test_a_backup_of_a_store_in_use_is_of_one_moment(file_place: Place, tm
     copied = Place(str(target), file_place.stack)
     await copied.open(fold := CountingFold())
     assert fold.total == inspection.entries
+
+
+async def test_a_store_and_its_copies_are_their_owners_alone(file_place: Place, tmp_path: Path) -> None:
+    """Whatever the umask: the journal says who did what."""
+    before = os.umask(0o022)
+    try:
+        store = await file_place.open()
+        await store.apply([activity("a")])
+        backup, restored = tmp_path / "backup.db", tmp_path / "restored.db"
+        maintenance.backup(file_place.target, backup)
+        maintenance.restore(backup, str(restored))
+        files = [tmp_path / name for name in os.listdir(tmp_path)]  # noqa: PTH208 - in a coroutine
+        assert {"events.db", "events.db-wal", "backup.db", "restored.db"} <= {path.name for path in files}
+        assert {path.name: oct(path.stat().st_mode & 0o777) for path in files} == {
+            path.name: "0o600" for path in files
+        }
+    finally:
+        os.umask(before)
 
 
 async def test_a_backup_overwrites_nothing(file_place: Place, tmp_path: Path) -> None:
