@@ -6,12 +6,18 @@ is given up after a deadline; that is an event of its own in the journal, so tha
 a restart.
 """
 
+from typing import Final
+
 import msgspec
 
+from ansflow_gateway.domain import cdevents
 from ansflow_gateway.domain.events import Phase, RunKey, RunResult, RunUpdate
 
 UNKNOWN = "unknown"
 """Label of a run whose sender never said its pipeline or its project."""
+
+_WITHOUT_PROJECT: Final = frozenset({cdevents.SYSTEM})
+"""Systems whose runs never say a project: none is waited for."""
 
 
 class RunState(msgspec.Struct, omit_defaults=True):
@@ -94,7 +100,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
         """Whether all is known that counting it needs, or what is missing was given up."""
         if self.finished is None or self.counted:
             return False
-        known = self.executed_s is not None and bool(self.pipeline) and bool(self.project)
+        named = bool(self.pipeline) and (bool(self.project) or self.run.system in _WITHOUT_PROJECT)
+        known = self.executed_s is not None and named
         return known or "start" in self.gave_up
 
     @property

@@ -261,6 +261,22 @@ def test_an_end_without_a_start_is_counted_after_the_deadline() -> None:
     assert book.table.value(b.RUNS_INCOMPLETE, ("github", "start")) == 1
 
 
+def test_a_run_of_a_system_without_projects_waits_for_none() -> None:
+    """CDEvents say no project: such a run is counted at its end, under an unknown one, and is complete."""
+    cdrun = RunKey("cdevents", "https://ci.example/x", "1")
+    told = [
+        RunUpdate(cdrun, Phase.STARTED, pipeline="build", started_at=T),
+        RunUpdate(cdrun, Phase.FINISHED, finished_at=T + 5, result=RunResult.SUCCESS),
+    ]
+    for events in (told, told[::-1]):
+        book = book_of(*events)
+        labels = ("unknown", "build", "pipeline", "executing", "success", "")
+        point = book.table.value(b.RUN_DURATION, labels)
+        assert isinstance(point, HistogramPoint), numbers(book)
+        assert (point.count, point.sum) == (1, 5.0)
+        assert book.table.series(b.RUNS_INCOMPLETE) == []
+
+
 def test_workers_are_busy_while_they_have_a_task() -> None:
     """A worker is busy from a task's start to its end, in whatever order these come, then available."""
     for told, expected in (
