@@ -52,6 +52,11 @@ class Availability:
         self._minute: int | None = None
         self._sums = dict.fromkeys(windows, _NOTHING)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a probe was counted, now or in the process that the counts are from."""
+        return self._minute is not None
+
     def record(self, passed: bool, now: float) -> None:
         """Count a probe.
 
@@ -59,8 +64,9 @@ class Availability:
             passed: Whether it passed.
             now: Seconds since the epoch. Where the clock went back, the probe counts in the latest minute.
         """
+        if self._minute is None:
+            self._minute = int(now // _MINUTE_S)
         self._advance(now)
-        assert self._minute is not None  # noqa: S101 - just set
         slot = self._minute % self._length
         first = not self._probed[slot]
         self._passed[slot] += passed
@@ -148,9 +154,9 @@ class Availability:
         return restored
 
     def _advance(self, now: float) -> None:
-        minute = int(now // _MINUTE_S)
         if self._minute is None:
-            self._minute = minute
+            return
+        minute = int(now // _MINUTE_S)
         if minute - self._minute >= self._length:
             # Nothing that was counted is within any window.
             self._passed = array("I", bytes(array("I").itemsize * self._length))

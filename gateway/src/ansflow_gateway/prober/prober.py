@@ -108,7 +108,9 @@ class HealthProber:
     def _conclude(self, result: ProbeResult, before: Watched | None) -> Watched:
         now = self._clock()
         availability = self._availability[result.target.service]
-        availability.record(result.health.up, now)
+        # It begins when the service is first seen up: what is started after the gateway wasn't down before.
+        if result.health.up or availability.begun:
+            availability.record(result.health.up, now)
         state = before.state if before else None
         return Watched(
             health=result.health,
