@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ansflow_gateway.domain.events import RunResult
+from ansflow_gateway.domain.events import DeploymentKind, RunResult
 from ansflow_gateway.domain.system import SystemSnapshot
 from ansflow_gateway.meters import business as b
 from ansflow_gateway.meters.points import HistogramPoint
@@ -17,6 +17,7 @@ _IDLE: Final = frozenset({"idle", "iowait"})
 
 _STATE: Final = b.RUN_DURATION.labels.index(b.RUN_STATE)
 _RESULT: Final = b.RUN_DURATION.labels.index(b.RESULT)
+_KIND: Final = b.DEPLOYMENTS.labels.index("kind")
 _OUTCOME: Final = b.INTEGRATION_CALLS.labels.index("status")
 
 
@@ -76,9 +77,11 @@ def business_figures(table: Table) -> Iterator[Figure]:
             ended[result] = ended.get(result, 0) + series.point.count
     total = sum(ended.values())
     yield _sum("runs", "Runs ended", total, Unit.COUNT)
-    if total:
-        share = ended.get(RunResult.SUCCESS, 0) / total
-        yield _share("runs.success", "Runs succeeded", share, f"of {count(total)}")
+    # As the dashboards and the rules have it: who cancels or skips a run says nothing of how good it is.
+    judged = total - sum(ended.get(result, 0) for result in (RunResult.CANCELLATION, RunResult.SKIP))
+    if judged:
+        share = ended.get(RunResult.SUCCESS, 0) / judged
+        yield _share("runs.success", "Runs succeeded", share, f"of {count(judged)}")
     yield Figure("runs.active", "Runs under way", _total(table, b.RUN_ACTIVE), Unit.COUNT)
     yield Figure("projects", "Active projects", _total(table, b.ACTIVE_PROJECTS), Unit.COUNT)
     workers = _total(table, b.WORKERS)
@@ -95,7 +98,7 @@ def business_figures(table: Table) -> Iterator[Figure]:
         yield _share("calls.success", "Calls succeeded", good / calls, f"of {count(calls)}")
     if table.series(b.WEBSOCKET_CONNECTIONS):
         yield Figure("websockets", "WebSockets open", _total(table, b.WEBSOCKET_ACTIVE), Unit.COUNT)
-    if deployments := _total(table, b.DEPLOYMENTS):
+    if deployments := _total(table, b.DEPLOYMENTS, lambda labels: labels[_KIND] == DeploymentKind.DEPLOYED):
         yield _sum("deployments", "Deployments", deployments, Unit.COUNT)
 
 

@@ -50,7 +50,7 @@ def require_token(
             return await handler(request)
         reads = request.method in {"GET", "HEAD"}
         scope = SCOPES.get(request.path, Scope.STATUS_READ if reads else Scope.EVENTS_WRITE)
-        basic = reads and scope is Scope.STATUS_READ
+        basic = reads and scope in {Scope.STATUS_READ, Scope.METRICS_READ}
         scheme, given = _credentials(request, basic)
         token = find(given, tokens()) if given else None
         if token is not None and scope in token.scopes:

@@ -165,7 +165,6 @@ def _gateway(at: Mapping[Port, str], run: RunDirectory, selection: Selection) ->
             "ANSFLOW_GATEWAY_HOST": HOST,
             "ANSFLOW_GATEWAY_PORT": str(ports.GATEWAY.number(os.environ)),
             "ANSFLOW_GATEWAY_STORE": str(run.data / "gateway.sqlite3"),
-            "ANSFLOW_GATEWAY_PROMETHEUS_URL": at[ports.PROMETHEUS],
             "ANSFLOW_GATEWAY_SERVICES": ",".join(
                 f"{name}={at[port]}/health/" for name, port in services.items()
             ),

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from ansflow_gateway.domain.availability import WINDOWS
 from ansflow_gateway.domain.events import (
+    Deployed,
+    DeploymentKind,
     Event,
     EventType,
     IntegrationCall,
@@ -85,7 +87,7 @@ def status_over(
 
 
 def status_of(
-    *payloads: RunUpdate | IntegrationCall,
+    *payloads: RunUpdate | IntegrationCall | Deployed,
     series_limit: int = 1000,
     services: Mapping[str, Watched | None] | None = None,
     snapshot: SystemSnapshot | None = SNAPSHOT,
@@ -96,7 +98,7 @@ def status_of(
     return status_over(book, SqliteEventStore(Path("never-opened.sqlite"), book), services, snapshot)
 
 
-def events(payloads: Iterable[RunUpdate | IntegrationCall]) -> list[Event]:
+def events(payloads: Iterable[RunUpdate | IntegrationCall | Deployed]) -> list[Event]:
     """Make an event of each payload."""
     return [
         Event("tests", str(number), EventType.USER_ACTIVITY, payload)
@@ -119,12 +121,18 @@ def test_the_hosts_figures_are_those_of_its_snapshot() -> None:
 
 
 def test_the_platforms_figures_are_those_of_the_table() -> None:
-    """Runs by result, calls by outcome, and what was taken in."""
+    """Runs by result, those cancelled and skipped aside, calls by outcome, and what was taken in."""
     calls = (IntegrationCall("slack", success=number > 0, duration_s=0.1) for number in range(4))
     runs = (run(number, RunResult.FAILURE if number else RunResult.SUCCESS) for number in range(5))
-    figures = by_key(status_of(*runs, *calls).readings().business)
+    aside = (run(5, RunResult.CANCELLATION), run(6, RunResult.SKIP))
+    deployed = (
+        Deployed("shop", "production", kind, NOW, str(number))
+        for number, kind in enumerate((*[DeploymentKind.DEPLOYED] * 2, DeploymentKind.FAILED))
+    )
+    figures = by_key(status_of(*runs, *aside, *calls, *deployed).readings().business)
     wanted = {
-        "runs": 5,
+        "runs": 7,
+        "deployments": 2,
         "runs.success": 0.2,
         "calls": 4,
         "calls.success": 0.75,

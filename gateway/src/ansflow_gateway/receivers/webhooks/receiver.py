@@ -14,6 +14,7 @@ from aiohttp import web
 
 from ansflow_gateway.domain import strict_json
 from ansflow_gateway.domain.events import Event
+from ansflow_gateway.domain.fields import missing
 from ansflow_gateway.domain.rejection import Reason, RejectedError, reject
 from ansflow_gateway.domain.store import EventStore, Verdict
 from ansflow_gateway.domain.tally import EventTally
@@ -162,5 +163,5 @@ def _json_of(hook: Hook, request: web.Request, body: bytes) -> bytes:
     except ValueError as error:
         raise reject(Reason.NOT_JSON, "body", "a form with a member payload", "no form") from error
     if "payload" not in pairs:
-        raise reject(Reason.MISSING, "payload", "a JSON document", "nothing")
+        raise missing("payload", "a JSON document")
     return pairs["payload"].encode()

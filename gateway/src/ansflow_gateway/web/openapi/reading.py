@@ -67,7 +67,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
 }
 """Schemas of what is shown."""
 
-_SCRAPER: Final = [{"bearer": ["metrics:read"]}, {}]
+_SCRAPER: Final = [{"bearer": ["metrics:read"]}, {"basic": ["metrics:read"]}, {}]
 _READER: Final = [{"bearer": ["status:read"]}, {"basic": ["status:read"]}, {}]
 
 
