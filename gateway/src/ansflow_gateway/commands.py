@@ -78,9 +78,10 @@ def inspect(store: str) -> None:
     "--scope",
     "scopes",
     multiple=True,
+    type=click.Choice([scope.value for scope in tokens.Scope]),
     default=[tokens.Scope.EVENTS_WRITE.value],
     show_default=True,
-    help="What it is for; may be given several times: " + ", ".join(tokens.Scope) + ".",
+    help="What it is for; may be given several times.",
 )
 def token(name: str, scopes: tuple[str, ...]) -> None:
     """Make a token for the producer NAME.

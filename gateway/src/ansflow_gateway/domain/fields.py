@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from ansflow_gateway.domain.rejection import Reason, RejectedError, Rejection, bound, reject
+from ansflow_gateway.domain.rejection import Reason, RejectedError, Rejection, bound, explain, reject
 
 LABEL_LIMIT: Final = 200
 """Longest text that may become a label's value, in characters."""
@@ -44,7 +44,7 @@ def optional_text(
     if not value:
         raise reject(Reason.INVALID_VALUE, at + name, expected, value)
     if len(value) > limit:
-        raise reject(Reason.TOO_LONG, at + name, expected, f"{len(value)} characters")
+        raise explain(Reason.TOO_LONG, at + name, expected, f"{len(value)} characters")
     if FORBIDDEN.search(value):
         raise reject(
             Reason.INVALID_VALUE, at + name, "a string without control characters or surrogates", value

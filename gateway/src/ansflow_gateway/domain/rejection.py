@@ -80,6 +80,21 @@ def reject(reason: Reason, field: str, expected: str, got: object) -> RejectedEr
     return RejectedError(Rejection(reason, bound(field), expected, render(got)))
 
 
+def explain(reason: Reason, field: str, expected: str, got: str) -> RejectedError:
+    """Make the error that refuses what `got` describes in words; they aren't quoted as a sent text is.
+
+    Args:
+        reason: Why, out of the closed set.
+        field: Path of what is at fault.
+        expected: What would have been accepted.
+        got: What came instead, in words.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    return RejectedError(Rejection(reason, bound(field), expected, bound(got)))
+
+
 def render(value: object) -> str:
     """Render a foreign value in at most `GOT_LIMIT` characters.
 

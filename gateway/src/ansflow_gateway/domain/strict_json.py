@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ansflow_gateway.domain.rejection import Reason, reject
+from ansflow_gateway.domain.rejection import Reason, explain, reject, render
 
 MAX_DEPTH: Final = 16
 """Deepest nesting of objects and arrays that is taken in one event."""
@@ -63,26 +63,30 @@ def decode(body: bytes) -> object:
     try:
         return _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise reject(
+        raise explain(
             Reason.NOT_JSON,
             "body",
             "a JSON document in UTF-8",
             f"a byte that isn't UTF-8 at offset {error.start}",
         ) from error
     except _RepeatedNameError as error:
-        raise reject(Reason.NOT_JSON, "body", "an object's names to be unique", f"two of {error}") from error
+        raise explain(
+            Reason.NOT_JSON, "body", "an object's names to be unique", f"two of {render(str(error))}"
+        ) from error
     except json.JSONDecodeError as error:
-        raise reject(
+        raise explain(
             Reason.NOT_JSON,
             "body",
             "a JSON document",
             f"{error.msg} at line {error.lineno} column {error.colno}",
         ) from error
     except RecursionError as error:
-        raise reject(Reason.TOO_DEEP, "body", f"at most {MAX_DEPTH} levels of nesting", "far more") from error
+        raise explain(
+            Reason.TOO_DEEP, "body", f"at most {MAX_DEPTH} levels of nesting", "far more"
+        ) from error
     except ValueError as error:
         # The interpreter refuses integers of thousands of digits.
-        raise reject(Reason.NOT_JSON, "body", "numbers of a sane length", str(error)) from error
+        raise explain(Reason.NOT_JSON, "body", "numbers of a sane length", str(error)) from error
 
 
 def inspect(event: object) -> None:
@@ -107,7 +111,7 @@ def inspect(event: object) -> None:
             continue
         depth = place.depth if place else 0
         if depth >= MAX_DEPTH:
-            raise reject(
+            raise explain(
                 Reason.TOO_DEEP, _path(place), f"at most {MAX_DEPTH} levels of nesting", "a deeper one"
             )
         pending.extend(

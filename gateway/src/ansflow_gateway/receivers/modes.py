@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from ansflow_gateway.domain import cloudevents, strict_json
-from ansflow_gateway.domain.rejection import Reason, reject
+from ansflow_gateway.domain.rejection import Reason, explain, reject
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -81,7 +81,7 @@ def binary_event(request: web.Request, body: bytes) -> dict[str, object]:
             continue
         attribute = name.removeprefix(_PREFIX)
         if attribute in event:
-            raise reject(Reason.INVALID_VALUE, name, "a header that comes once", "two of it")
+            raise explain(Reason.INVALID_VALUE, name, "a header that comes once", "two of it")
         if attribute in _NOT_HEADERS:
             raise reject(Reason.INVALID_VALUE, name, "data as the body and its type as content-type", value)
         event[attribute] = _decoded(name, value)

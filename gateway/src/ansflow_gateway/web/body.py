@@ -13,7 +13,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from ansflow_gateway.domain.rejection import Reason, RejectedError, Rejection, reject
+from ansflow_gateway.domain.rejection import Reason, RejectedError, Rejection, explain, reject
 
 BODY_DEADLINE_S: Final = 10.0
 """Time in which a body must arrive, in seconds."""
@@ -44,7 +44,7 @@ async def read_body(request: web.Request, limit: int, deadline_s: float = BODY_D
     """
     gzipped = _is_gzipped(request)
     if request.content_length is not None and request.content_length > limit:
-        raise reject(
+        raise explain(
             Reason.BODY_TOO_LARGE, "body", f"at most {limit} bytes", f"{request.content_length} bytes"
         )
     body = Inflation(limit) if gzipped else _Plain(limit)
@@ -53,9 +53,9 @@ async def read_body(request: web.Request, limit: int, deadline_s: float = BODY_D
             async for piece in request.content.iter_any():
                 body.feed(piece)
     except TimeoutError as error:
-        raise reject(Reason.TIMEOUT, "body", f"all of it within {deadline_s:g} s", "a part") from error
+        raise explain(Reason.TIMEOUT, "body", f"all of it within {deadline_s:g} s", "a part") from error
     except _BROKEN as error:
-        raise reject(Reason.BROKEN_BODY, "body", "a whole body", "one that ends early") from error
+        raise explain(Reason.BROKEN_BODY, "body", "a whole body", "one that ends early") from error
     return body.finish()
 
 
@@ -130,7 +130,7 @@ class Inflation:
 
     def _begin(self) -> None:
         if self._members == GZIP_MEMBERS_LIMIT:
-            raise reject(Reason.BROKEN_BODY, "body", f"at most {GZIP_MEMBERS_LIMIT} gzip members", "more")
+            raise explain(Reason.BROKEN_BODY, "body", f"at most {GZIP_MEMBERS_LIMIT} gzip members", "more")
         self._members += 1
         self._member = _member()
         self._inside = True
@@ -151,7 +151,7 @@ def _is_gzipped(request: web.Request) -> bool:
 
 
 def _too_large(limit: int) -> RejectedError:
-    return reject(Reason.BODY_TOO_LARGE, "body", f"at most {limit} bytes", "more")
+    return explain(Reason.BODY_TOO_LARGE, "body", f"at most {limit} bytes", "more")
 
 
 def _broken(got: str) -> RejectedError:

@@ -15,7 +15,7 @@ from aiohttp import web
 from ansflow_gateway.domain import strict_json
 from ansflow_gateway.domain.events import Event
 from ansflow_gateway.domain.fields import missing
-from ansflow_gateway.domain.rejection import Reason, RejectedError, reject
+from ansflow_gateway.domain.rejection import Reason, RejectedError, explain, reject
 from ansflow_gateway.domain.store import EventStore, Verdict
 from ansflow_gateway.domain.tally import EventTally
 from ansflow_gateway.errors import OverloadedError, StoreUnavailableError
@@ -161,7 +161,7 @@ def _json_of(hook: Hook, request: web.Request, body: bytes) -> bytes:
     try:
         pairs = dict(parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError as error:
-        raise reject(Reason.NOT_JSON, "body", "a form with a member payload", "no form") from error
+        raise explain(Reason.NOT_JSON, "body", "a form with a member payload", "no form") from error
     if "payload" not in pairs:
         raise missing("payload", "a JSON document")
     return pairs["payload"].encode()
