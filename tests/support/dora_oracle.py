@@ -55,7 +55,6 @@ def oracle(told: Iterable[Told], now: float, shown: Callable[[str, str], Place] 
         lambda fact: (fact.project, fact.environment, fact.kind, fact.deployment_id),
     )
     successes = [fact for fact in deployments if fact.kind is DeploymentKind.DEPLOYED]
-    rollbacks = [fact for fact in deployments if fact.kind is DeploymentKind.ROLLED_BACK]
     changes = _distinct(
         [fact for fact in facts if isinstance(fact, ChangeMerged)],
         lambda fact: (fact.project, fact.revision),
@@ -69,24 +68,21 @@ def oracle(told: Iterable[Told], now: float, shown: Callable[[str, str], Place] 
         [fact for fact in updates if fact.resolved], lambda fact: (fact.project, fact.incident_id)
     )
 
-    failed: list[Deployed] = []
-    for rollback in rollbacks:
-        there = [each for each in successes if _place(each) == _place(rollback) and each.at <= rollback.at]
-        failed.extend(_latest(there))
+    turns, failed = _replay(deployments)
     restored: list[tuple[str, str, float, float]] = []
     for detection in detections:
         ends = [each for each in resolutions if _incident(each) == _incident(detection)]
         environment = detection.environment or next((each.environment for each in ends), None)
         revision = detection.revision or next((each.revision for each in ends), None)
         suspects = [
-            each
-            for each in successes
+            each if revision else live
+            for each, live in turns
             if each.project == detection.project
             and each.at <= detection.at
             and (not environment or each.environment == environment)
-            and (not revision or _same(each.revision, revision))
+            and (not revision or (each in successes and _same(each.revision, revision)))
         ]
-        blamed = [each for each in _latest(suspects) if detection.at - each.at <= 90 * DAY]
+        blamed = [each for each in suspects[-1:] if each and detection.at - each.at <= 90 * DAY]
         failed.extend(blamed)
         restored.extend(
             (
@@ -138,6 +134,42 @@ def oracle(told: Iterable[Told], now: float, shown: Callable[[str, str], Place] 
     return found
 
 
+def _replay(deployments: Sequence[Deployed]) -> tuple[list[tuple[Deployed, Deployed | None]], list[Deployed]]:
+    """Go through deployments and roll-backs by time.
+
+    Returns:
+        Each with what is live in its environment from then on, and the deployments rolled back.
+    """
+    turns: list[tuple[Deployed, Deployed | None]] = []
+    failed: list[Deployed] = []
+    for each in sorted(deployments, key=_order):
+        if each.kind is DeploymentKind.FAILED:
+            continue
+        before = [turn for turn in turns if _place(turn[0]) == _place(each)]
+        live: Deployed | None = each
+        if each.kind is DeploymentKind.ROLLED_BACK:
+            last, live = before[-1] if before else (None, None)
+            named: Deployed | None = None
+            for turn, _ in before:
+                recent = each.at - turn.at <= 180 * DAY
+                if turn.kind is DeploymentKind.DEPLOYED and recent and _same(turn.revision, each.revision):
+                    named = turn
+            if last and last.kind is DeploymentKind.ROLLED_BACK and each.revision:
+                told_again = _same(last.revision, each.revision) or (named and named == live)
+            else:
+                told_again = False
+            if not told_again:
+                if live:
+                    failed.append(live)
+                if named and named != live:
+                    live = named
+                elif live:
+                    since = [turn for turn, _ in before].index(live)
+                    live = before[since - 1][1] if since else None
+        turns.append((each, live))
+    return turns, failed
+
+
 def _held(
     deployment: Deployed, changes: Sequence[ChangeMerged], artifacts: Sequence[ArtifactMade]
 ) -> list[ChangeMerged]:
@@ -185,12 +217,8 @@ def _middle(values: list[float]) -> float | None:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def _latest(deployments: Sequence[Deployed]) -> list[Deployed]:
-    return sorted(deployments, key=_order)[-1:]
-
-
-def _order(deployment: Deployed) -> tuple[float, str, str]:
-    return deployment.at, deployment.environment, deployment.deployment_id
+def _order(deployment: Deployed) -> tuple[float, str, str, str]:
+    return deployment.at, deployment.environment, deployment.kind, deployment.deployment_id
 
 
 def _place(deployment: Deployed) -> tuple[str, str]:

@@ -18,11 +18,15 @@ clocks differ, is zero. A change is followed for 180 days after its merge, and m
 up to 30 days before.
 
 **Change failure rate.** The share of the successful deployments that failed in use, each once at most: those
-rolled back, which is the latest deployment of project and environment at or before the roll-back; and those
-blamed for an incident. That is the latest deployment at or before the detection, and at most 90 days before:
-of the revision that the incident names, if it names one, else of any; in the environment that it names, if it
-does, else in any. So an incident of a revision that was never deployed is nobody's. The revision of a
-roll-back is what is there afterwards, and isn't looked at.
+rolled back, and those blamed for an incident. A deployment is live in its environment until the next one, or
+until it is rolled back. A roll-back is the failure of what is live at its time, and makes another live: the
+latest deployment of the revision that it names, if one was deployed there within 180 days before; else, and
+where that is the very one rolled back, the one that was live before that was deployed. A roll-back right
+after another that names the same revision, or what is live by then, is the same one told by two, and nobody's
+failure. An incident blames what is live at its detection in the environment that it names, else in the one
+where something was deployed or rolled back last; if it names a revision, the latest deployment of that, live
+or not: an incident of a revision that was never deployed is nobody's. What was deployed more than 90 days
+before an incident isn't blamed for it. Of one time, deployments come first, then roll-backs, then incidents.
 
 **Time to restore.** From an incident's detection to its resolution; the median over those resolved in the
 window. An incident that names no environment is in that of the deployment blamed for it, else in `unknown`.

@@ -25,6 +25,9 @@ EARLY_S: Final = 30 * DAY_S
 BLAMED_S: Final = LONGEST_S
 """How long a deployment may be blamed for incidents."""
 
+RETURNED_S: Final = 180 * DAY_S
+"""How long a deployment is found by the revision that a roll-back names."""
+
 
 def bare(revision: str) -> str:
     """Make revisions comparable: of a purl, its qualifiers and its subpath say where a copy is, not what.
@@ -46,8 +49,8 @@ class Deployments(Shelf[Deployed]):
     """
 
     # Before the window, one may have been the first to deliver a change that is still followed, or be blamed
-    # for an incident that is still open.
-    kept_s: ClassVar[float] = LONGEST_S + FOLLOWED_S + max(EARLY_S, BLAMED_S)
+    # for an incident that is still open; and what was live then, a roll-back may tell by an older one.
+    kept_s: ClassVar[float] = LONGEST_S + FOLLOWED_S + max(EARLY_S, BLAMED_S) + RETURNED_S
 
     def __init__(self, homes: Homes) -> None:
         super().__init__("dora_deployment", Deployed, homes)

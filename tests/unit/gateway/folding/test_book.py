@@ -312,7 +312,7 @@ def test_dora_gauges_go_with_what_they_tell_and_make_room() -> None:
     book.apply(entries(delivered("old", "production", T)))
     book.tick()
     assert {series.labels[0] for series in book.table.series(b.DORA_LEAD_TIME)} == {"old"}
-    now = T + 400 * DAY_S
+    now = T + 600 * DAY_S
     later = Deployed("new", "production", DeploymentKind.DEPLOYED, now, "1")
     book.apply([Entry(100, now, Event("tests", "e", EventType.USER_ACTIVITY, UserActivity("a", "b")))])
     book.apply([Entry(101, now, Event("tests", "d", EventType.USER_ACTIVITY, later))])

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -12,9 +13,10 @@ from ansflow_gateway.domain.labels import OVERFLOW
 from ansflow_gateway.folding import dora as dora_module
 from ansflow_gateway.folding import dora_shelves
 from ansflow_gateway.folding.dora import Dora
+from ansflow_gateway.folding.dora_blame import Blame
 from ansflow_gateway.folding.dora_facts import Artifacts, Changes, Deployments, Incidents
 from ansflow_gateway.folding.dora_figures import DoraFigures
-from ansflow_gateway.folding.dora_history import History
+from ansflow_gateway.folding.dora_lines import RollBack
 from ansflow_gateway.folding.dora_links import Delivered, Links
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -287,7 +289,7 @@ def test_a_pull_requests_number_means_nothing_elsewhere() -> None:
 
 
 def test_a_roll_back_is_the_failure_of_the_deployment_before_it() -> None:
-    """Not of the one after it, nor of another environment's, whatever revision is there afterwards."""
+    """Not of the one after it, nor of another environment's, and told again by another it is the same."""
     found = now_of(
         deployed("1", T - 5 * HOUR, "a"),
         deployed("2", T - 4 * HOUR, "b"),
@@ -297,6 +299,135 @@ def test_a_roll_back_is_the_failure_of_the_deployment_before_it() -> None:
         deployed("4", T - 2 * HOUR, "c"),
     )
     assert found.change_failure_rate == 1 / 3
+
+
+def test_a_roll_back_makes_live_what_is_to_blame_from_then_on() -> None:
+    """The first roll-back is v2's failure; the incident and the second roll-back are v1's."""
+    back = DeploymentKind.ROLLED_BACK
+    facts: list[Fact] = [
+        deployed("1", T - 5 * HOUR, "v1"),
+        deployed("2", T - 4 * HOUR, "v2"),
+        deployed("back", T - 3 * HOUR, "v1", kind=back),
+        IncidentUpdate("i", SHOP, T - HOUR, False),
+        deployed("further back", T - HOUR / 2, "v0", kind=back),
+    ]
+    for told in permutations(facts):
+        assert now_of(*told).change_failure_rate == 1.0
+    assert now_of(*facts[:4]).change_failure_rate == 1.0
+    assert now_of(*facts[:3], facts[4]).change_failure_rate == 1.0
+    assert now_of(*facts[:3]).change_failure_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("turns", "blamed"),
+    [
+        ("d:v1 d:v2 d:v3 r: i", "d:v3 d:v2"),
+        ("d:v1 d:v2 d:v3 r: r: i", "d:v3 d:v2 d:v1"),
+        ("d:v1 d:v2 d:v3 r:v1 i", "d:v3 d:v1"),
+        ("d:v1 d:v2 d:v3 r:v9 i", "d:v3 d:v2"),
+        ("d:v1 d:v2 f:v3 r:v3 i", "d:v2 d:v1"),
+        ("d:v1 d:v2 d:v3 r:v1 d:v4 r: i", "d:v3 d:v4 d:v1"),
+        ("d:v1 d:v2 r:v1 r:v2 i", "d:v2 d:v1"),
+        ("d:v1 d:v2 r:v1 r:v1", "d:v2"),
+        ("d:v1 d:v2 r: r:v1", "d:v2"),
+        ("d:v1 d:v2 d:v3 r:v9 r:v9", "d:v3"),
+        ("d:v1 d:v2 r:v2 i", "d:v2 d:v1"),
+        ("r:v1 i d:v1", ""),
+    ],
+    ids=[
+        "none named",
+        "step by step",
+        "further back",
+        "one never deployed",
+        "one that failed",
+        "and on from there",
+        "forth again",
+        "told by two",
+        "told by two, one of whom names it",
+        "told by two, never deployed",
+        "names what it takes back",
+        "nothing to roll back",
+    ],
+)
+def test_what_is_live_after_a_roll_back(turns: str, blamed: str) -> None:
+    """What is deployed (d), fails to be (f), is rolled back (r), and goes wrong (i), an hour apart."""
+    kinds = {"d": DeploymentKind.DEPLOYED, "f": DeploymentKind.FAILED, "r": DeploymentKind.ROLLED_BACK}
+    facts: list[Fact] = []
+    for number, turn in enumerate(turns.split()):
+        what, _, revision = turn.partition(":")
+        at = T - DAY + number * HOUR
+        if what == "i":
+            facts.append(IncidentUpdate("i", SHOP, at, False, PRODUCTION))
+        else:
+            facts.append(deployed(str(number), at, revision or None, kind=kinds[what]))
+    rate = now_of(*facts).change_failure_rate
+    assert rate == len(blamed.split()) / sum(turn.startswith("d") for turn in turns.split())
+    for told in (facts, facts[::-1]):
+        assert figures(fed((fact, T) for fact in told), T) == oracle([(fact, T) for fact in told], T)
+
+
+@pytest.mark.parametrize(("days", "failed"), [(180.0, 1), (180.001, 2)])
+def test_a_roll_back_goes_half_a_year_back(days: float, failed: int) -> None:
+    """What it names was deployed so long before at most; else the one before is live again."""
+    found = now_of(
+        deployed("1", T - HOUR - days * DAY, "v1"),
+        deployed("2", T - 4 * HOUR, "v2"),
+        deployed("3", T - 3 * HOUR, "v3"),
+        deployed("4", T - 2 * HOUR, "v4"),
+        deployed("back", T - HOUR, "v1", kind=DeploymentKind.ROLLED_BACK),
+        IncidentUpdate("i", SHOP, T, False, PRODUCTION),
+    )
+    assert found.change_failure_rate == failed / 3
+
+
+@st.composite
+def turns_told(draw: st.DrawFn) -> list[Told]:
+    """Draw deployments, roll-backs that mostly name one of them, and incidents between; some are equal."""
+    facts: list[Fact] = []
+    for number in range(draw(st.integers(2, 24))):
+        at = T - DAY + draw(st.integers(0, 30)) * HOUR / 2
+        where = draw(st.sampled_from((PRODUCTION, PRODUCTION, PRODUCTION, "staging")))
+        revision = draw(st.sampled_from((None, "v1", "v2", "v3", "v4")))
+        if draw(st.integers(0, 4)):
+            kind = draw(
+                st.sampled_from((DeploymentKind.DEPLOYED, DeploymentKind.ROLLED_BACK, *DeploymentKind))
+            )
+            facts.append(deployed(f"d{number}", at, revision, environment=where, kind=kind))
+        else:
+            place = draw(st.sampled_from((None, where)))
+            named = draw(st.sampled_from((None, None, revision)))
+            facts.append(IncidentUpdate(f"i{number}", SHOP, at, False, place, named))
+            facts.append(IncidentUpdate(f"i{number}", SHOP, at + number, True))
+    facts += [otherwise(fact) for fact in draw(st.lists(st.sampled_from(facts), max_size=3))]
+    return [(fact, T) for fact in draw(st.permutations(facts))]
+
+
+@settings(max_examples=400, deadline=None)
+@given(turns_told(), st.integers(3, 40))
+def test_roll_backs_in_any_order_have_the_figures_of_the_oracle(told: list[Told], each: int) -> None:
+    """What is live is the same as if all were told in order, after each fact, and after a restart."""
+    dora, saved = Dora(100), dict[str, bytes]()
+    for number, (fact, received) in enumerate(told):
+        dora.apply(fact, received)
+        if number % each == 0:
+            assert figures(dora, T) == oracle(told[: number + 1], T)
+            dora = restarted(dora, saved)
+    assert figures(dora, T) == oracle(told, T)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_roll_backs_leave_the_oldest_first(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is live is that of the facts kept, when each new one has the oldest forgotten."""
+    monkeypatch.setattr(Deployments, "most", 15)
+    chance = random.Random(seed)  # noqa: S311  # no secret
+    dora = Dora(100)
+    told: list[Told] = []
+    for number in range(150):
+        kind = chance.choice((DeploymentKind.DEPLOYED, DeploymentKind.ROLLED_BACK))
+        revision = chance.choice((None, *(f"v{chance.randrange(5)}" for _ in range(3))))
+        told.append((deployed(str(number), T - (150 - number) * HOUR, revision, kind=kind), T))
+        dora.apply(*told[-1])
+        assert figures(dora, T) == oracle(told[-15:], T)
 
 
 @pytest.mark.parametrize(
@@ -468,7 +599,7 @@ def test_a_place_is_free_again_when_all_of_a_project_is_forgotten() -> None:
     """Who came too late gets figures of his own then."""
     dora = fed([(deployed("1", T, project="old"), T), (deployed("1", T, project="late"), T)], limit=5)
     assert {row.project for row in dora.figures(T)} == {"old", OVERFLOW}
-    later = T + 400 * DAY
+    later = T + 600 * DAY
     dora.expire(later)
     dora.apply(deployed("2", later, project="late"), later)
     assert {row.project for row in dora.figures(later)} == {"late"}
@@ -486,7 +617,7 @@ def test_all_is_forgotten_in_the_end() -> None:
     dora, saved = fed(told), dict[str, bytes]()
     restarted(dora, saved)
     assert len(saved) == 5, "four facts, and that the project has figures"
-    for day in (91, 270, 361, 481):
+    for day in (91, 270, 361, 481, 541):
         dora.expire(T + day * DAY)
         assert not dora.figures(T + day * DAY)
     restarted(dora, saved)
@@ -560,18 +691,18 @@ def test_a_deployment_among_ten_thousand_is_looked_at_alone(
 ) -> None:
     """Neither the others' changes nor the others' failures are worked out again."""
     looked_at: list[str] = []
-    delivered, attribute = Links.delivered, History._attribute
+    delivered, attribute = Links.delivered, Blame._attribute
 
     def see_delivered(links: Links, deployment: Deployed) -> Sequence[Delivered]:
         looked_at.append(deployment.deployment_id)
         return delivered(links, deployment)
 
-    def see_attribute(history: History, blamer: Any, line: Any) -> None:
-        looked_at.append(blamer.incident.detected.incident_id)
-        attribute(history, blamer, line)
+    def see_attribute(blame: Blame, suspicion: Any, line: Any) -> None:
+        looked_at.append(suspicion.incident.detected.incident_id)
+        attribute(blame, suspicion, line)
 
     monkeypatch.setattr(Links, "delivered", see_delivered)
-    monkeypatch.setattr(History, "_attribute", see_attribute)
+    monkeypatch.setattr(Blame, "_attribute", see_attribute)
     dora = fed(busy(MANY))
     dora.figures(T)
     assert len(looked_at) >= MANY
@@ -581,6 +712,38 @@ def test_a_deployment_among_ten_thousand_is_looked_at_alone(
     assert row.deployments == MANY + 1
     assert "new" in looked_at
     assert len(looked_at) <= 2, "it, and the incident that it may have to answer for"
+
+
+def test_a_fact_among_thousands_of_roll_backs_is_looked_at_with_what_it_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The latest is looked at alone; a late one with those whose outcome it may change."""
+    looked_at: list[str] = []
+    take = Blame._take
+
+    def see_take(blame: Blame, rollback: RollBack) -> None:
+        looked_at.append(rollback.fact.deployment_id)
+        take(blame, rollback)
+
+    monkeypatch.setattr(Blame, "_take", see_take)
+    facts: list[Fact] = []
+    for number in range(3000):
+        at = T - DAY + number * 10
+        facts.append(deployed(f"d{number}", at, f"v{number}"))
+        if number % 3 == 2:
+            name = f"v{number - 1}"
+            facts.append(deployed(f"r{number}", at + 5, name, kind=DeploymentKind.ROLLED_BACK))
+    dora = fed((fact, T) for fact in facts)
+    assert len(looked_at) == 1000
+    for at, most in ((T, 1), (T - DAY + 15_001, 3)):
+        for kind in (DeploymentKind.DEPLOYED, DeploymentKind.ROLLED_BACK):
+            looked_at.clear()
+            facts.append(deployed(f"new {kind}", at + len(kind) / 10, "v1", kind=kind))
+            dora.apply(facts[-1], T)
+            assert len(looked_at) <= most
+    looked_at.clear()
+    dora.expire(T - DAY + 15_000 + Deployments.kept_s)
+    assert len(looked_at) <= 3 * 500, "those that go, as what they name and what they undo goes before them"
 
 
 @pytest.mark.parametrize("seed", range(4))
