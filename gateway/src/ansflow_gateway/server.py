@@ -17,6 +17,7 @@ from ansflow_gateway import __version__
 from ansflow_gateway.app import build_app
 from ansflow_gateway.config import OPTIONS, Settings
 from ansflow_gateway.errors import ListenError
+from ansflow_gateway.heap import keep_collections_short
 from ansflow_gateway.lifetimes import TALLY
 from ansflow_gateway.lifetimes.tasks import background
 from ansflow_gateway.receivers.events import RECEIVER
@@ -63,6 +64,7 @@ async def serve(settings: Settings) -> None:
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
     runner = build_runner(settings, port)
+    let_collections_be = keep_collections_short()
     try:
         await runner.setup()
         context = build_context(settings.tls) if settings.tls else None
@@ -80,6 +82,7 @@ async def serve(settings: Settings) -> None:
     finally:
         await runner.cleanup()
         listener.close()
+        let_collections_be()
     _LOG.info("stopped")
 
 
