@@ -74,7 +74,7 @@ class EventReceiver:
             told: Is given the answer, on the event loop, never before this returns.
 
         Returns:
-            Whether it was taken on; if not, nothing was done, and `take_one` has to judge.
+            Whether it was taken on; if not, nothing was done, and `take_strictly` has to judge.
         """
         event = _fast_one(body)
         if event is None:
@@ -103,8 +103,20 @@ class EventReceiver:
         Returns:
             The answer.
         """
+        event = _fast_one(body)
+        return await (self.take_strictly(body) if event is None else self._take_one(event))
+
+    async def take_strictly(self, body: bytes) -> Answer:
+        """Take one structured event in that `submit` left: whatever is the matter with it is told.
+
+        Args:
+            body: The event in JSON.
+
+        Returns:
+            The answer.
+        """
         try:
-            item = _fast_one(body) or cloudevents.parse(strict_json.decode(body))
+            item = cloudevents.parse(strict_json.decode(body))
         except RejectedError as error:
             return self.refuse(error.rejection)
         return await self._take_one(item)

@@ -177,7 +177,7 @@ class SlimConnection(asyncio.Protocol):
         taking: Awaitable[Answer] = (
             receiver.take_batch(body, minimal=head.minimal)
             if head.mode is Mode.BATCH
-            else receiver.take_one(body)
+            else receiver.take_strictly(body)
         )
         self._task = asyncio.ensure_future(taking)
         self._task.add_done_callback(self._finished)
